@@ -1,0 +1,67 @@
+#pragma once
+/// Functions of (x, y, z, t): coefficients, initial data, obstacles, exact solutions. In a problem file each may be a number, a formula
+/// (text), a named family (a table with `type`), or an HDF5 dataset (`{ file = "...", dataset = "..." }`).
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "grids/field.hpp"
+#include "grids/slab_layout.hpp"
+#include "grids/support/parameters.hpp"
+
+namespace wasserflow {
+
+/// A scalar function of space and time, evaluated over rows of points.
+class Function {
+ public:
+  virtual ~Function() = default;
+  /// out[i] = f(p.x[i], p.y, p.z, p.t), i < p.n. Thread-compatible, not collective.
+  virtual void evaluate(const RowPoints& p, double* out) const = 0;
+  virtual bool depends_on_time() const = 0;
+  /// The value, when the function is one number.
+  virtual const double* constant() const { return nullptr; }
+  /// For data that come from a file on a grid: collective preparation before evaluate. Default: nothing.
+  /// @note Collective.
+  virtual void bind(const SlabLayout&) {}
+  double at(double x, double y, double z, double t) const;
+};
+
+using FunctionPtr = std::shared_ptr<Function>;
+
+FunctionPtr make_constant(double value);
+/// Formula in x, y, z, t and the constants; throws InputError with `where` shifted to the column of the fault.
+FunctionPtr make_formula(const std::string& text, const std::vector<std::pair<std::string, double>>& constants = {}, Location where = {});
+
+/// Reads the function under `key` of `p` in any of the forms above. `fallback`: used when the key is absent (required when nullptr).
+/// `dim` names the variables that are allowed (x; x,y; x,y,z) besides t.
+FunctionPtr read_function(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback = nullptr);
+/// One function an axis: an array, or a single function for all of them.
+std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& key, const std::string& doc, int dim,
+                                        FunctionPtr fallback = nullptr);
+
+/// Values at the owned points of level `level` at time t.
+void fill(Field& field, int level, const Function& f, double t);
+
+/// A coefficient tabulated at the owned points of a layout, for sweeps: one number, one table, or one table a level.
+class Tabulated {
+ public:
+  Tabulated() = default;
+  /// Tables at the given times (one table when the function does not depend on time, none when it is constant).
+  /// @note Collective (binds functions that read files).
+  Tabulated(FunctionPtr f, LayoutPtr layout, std::span<const double> times);
+  /// Tabulates anew at other times, same number of levels. Does nothing when time does not matter.
+  void set_times(std::span<const double> times);
+  bool is_constant() const { return !table_; }
+  double value() const { return value_; }
+  /// Pointer to the value at the first point of the row (not for constants).
+  const double* row(const RowPoints& p) const { return table_.level(table_.levels() > 1 ? p.level : 0) + p.offset; }
+  double max_abs() const { return max_abs_; }  ///< over all ranks and levels
+
+ private:
+  FunctionPtr f_;
+  Field table_;
+  double value_ = 0;
+  double max_abs_ = 0;
+};
+
+}  // namespace wasserflow
