@@ -1,4 +1,20 @@
-# Installed tree: find_package(Wasserflow) with Wasserflow::{grids,problems,solvers,apps}, headers and the apps.
+# Installed tree: find_package(Wasserflow) with Wasserflow::{grids,problems,solvers,driver}, headers, apps, Python tools and examples.
+# docs/install.md describes it, tests/app/test_package.sh uses it.
 include(CMakePackageConfigHelpers)
-install(TARGETS wasserflow_options wasserflow_grids wasserflow_problems wasserflow_solvers wasserflow_driver
-        EXPORT WasserflowTargets)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Wasserflow)
+
+install(TARGETS wasserflow_options wasserflow_grids wasserflow_problems wasserflow_solvers wasserflow_driver EXPORT WasserflowTargets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT WasserflowTargets NAMESPACE Wasserflow:: DESTINATION ${package_dir})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/WasserflowConfig.cmake.in ${PROJECT_BINARY_DIR}/WasserflowConfig.cmake
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_DATADIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/WasserflowConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/WasserflowConfig.cmake ${PROJECT_BINARY_DIR}/WasserflowConfigVersion.cmake DESTINATION ${package_dir})
+
+install(DIRECTORY grids problems solvers apps DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/wasserflow
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN "examples" EXCLUDE)
+install(DIRECTORY problems/examples DESTINATION ${CMAKE_INSTALL_DATADIR}/wasserflow OPTIONAL)
+install(DIRECTORY tools/python/ DESTINATION ${CMAKE_INSTALL_DATADIR}/wasserflow/python OPTIONAL USE_SOURCE_PERMISSIONS
+        PATTERN "__pycache__" EXCLUDE)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,16 +1,22 @@
 # Compile options shared by everything, and the one way to declare a layer.
+include(CheckCXXCompilerFlag)
 
 add_library(wasserflow_options INTERFACE)
 target_compile_features(wasserflow_options INTERFACE cxx_std_20)
-# Floating-point results stay IEEE; only errno and trapping, which nobody reads, are given up so that loops vectorise.
-target_compile_options(wasserflow_options INTERFACE
+# Floating-point results stay IEEE; only errno and trapping, which nobody reads, are given up so that loops vectorise. Programs that link an
+# installed Wasserflow get these flags too, because they instantiate the same kernels; warnings are for this tree only.
+target_compile_options(wasserflow_options INTERFACE -fno-math-errno -fno-trapping-math $<$<CONFIG:Release>:-O3>
   # -Wrestrict: gcc 12 reports std::string operators (its bug 105651).
-  -Wall -Wextra -pedantic -Wno-restrict -fno-math-errno -fno-trapping-math $<$<CONFIG:Release>:-O3>)
+  "$<BUILD_INTERFACE:-Wall;-Wextra;-pedantic;-Wno-restrict>")
 if(WASSERFLOW_WERROR)
-  target_compile_options(wasserflow_options INTERFACE -Werror)
+  target_compile_options(wasserflow_options INTERFACE $<BUILD_INTERFACE:-Werror>)
 endif()
 if(WASSERFLOW_NATIVE)
-  target_compile_options(wasserflow_options INTERFACE -march=native -mprefer-vector-width=512)
+  target_compile_options(wasserflow_options INTERFACE -march=native)
+  check_cxx_compiler_flag(-mprefer-vector-width=512 WASSERFLOW_WIDE_VECTORS)
+  if(WASSERFLOW_WIDE_VECTORS)
+    target_compile_options(wasserflow_options INTERFACE -mprefer-vector-width=512)
+  endif()
 endif()
 if(WASSERFLOW_SANITIZE)
   target_compile_options(wasserflow_options INTERFACE -fsanitize=${WASSERFLOW_SANITIZE} -fno-omit-frame-pointer)
