@@ -42,6 +42,7 @@ class ProblemFile;
 
 /// A table of the problem file. Cheap to copy; refers to its ProblemFile. All errors are InputError with file, line, column and the path
 /// of the key; the same on every rank, since every rank parses the same text. No member is collective.
+/// The empty key "" names the value itself: an element of an array that is a number is read by `element(...).real("", doc)`.
 class Parameters {
  public:
   // A required key has no fallback argument; its absence is an error that names the table and the doc.
@@ -87,6 +88,7 @@ class Parameters {
  private:
   friend class ProblemFile;
   struct Node;
+  struct Request;
   std::shared_ptr<Node> node_;
 };
 
@@ -106,8 +108,9 @@ class ProblemFile {
   std::vector<ResolvedKey> resolved() const;  ///< in reading order
   std::string resolved_toml() const;          ///< complete problem file with comments: meaning, range, source of each value
 
- private:
   struct State;
+
+ private:
   std::shared_ptr<State> state_;
 };
 
