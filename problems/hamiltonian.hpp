@@ -12,9 +12,11 @@
 ///
 /// Perspective function (support function of the convex set C = {(a, b): a + Hh(b) <= 0}):
 ///   Phi*(rho, m) = rho Lh(m/rho) for rho > 0, lsc closure at rho = 0, +infinity for rho < 0;
-///   prox_{sigma Phi*}(u) = u - sigma Proj_C(u/sigma)   (Moreau).
-/// KKT: with u = (u_0, u_j): if u_0/sigma + Hh(u/sigma) <= 0 the result is 0. Otherwise rho > 0 is the unique root of a decreasing scalar function and
-///   m_j = rho dHh/dq_j(b), b_j = (u_j - m_j)/sigma.
+///   prox(u) = argmin_(rho, m) Phi*(rho, m) + (rho - u_0)^2 / (2 sigma_rho) + sum_j (m_j - u_j)^2 / (2 sigma_m);
+/// for sigma_rho = sigma_m = sigma it is u - sigma Proj_C(u/sigma) (Moreau). Two step sizes make an anisotropic dual metric: it keeps PDHG fast at large
+/// time steps.
+/// KKT: if u_0/sigma_rho + Hh(u_j/sigma_m) <= 0 the result is 0. Otherwise rho > 0 is the unique root of an increasing scalar function of rho,
+///   rho = u_0 + sigma_rho Hh(b), m_j = rho dHh/dq_j(b), b_j = (u_j - m_j)/sigma_m.
 /// Source: Chambolle & Pock 2011; Papadakis, Peyre, Oudet 2014 (quadratic case); derivation for the general case from Moreau's identity.
 #include <array>
 #include <memory>
@@ -47,8 +49,8 @@ class Hamiltonian {
   virtual void evaluate(const RowPoints& p, const double* const* q, double* h) const = 0;
   /// g[j][i] = dHh/dq_j. At a kink the derivative of smallest size (0 for norms at 0).
   virtual void gradient(const RowPoints& p, const double* const* q, double* const* g) const = 0;
-  /// In place: (u0, u[j]) -> (rho, m_j) = prox_{sigma Phi*}(u). Exactly 0 in all components where the constraint is inactive.
-  virtual void prox(const RowPoints& p, double sigma, double* u0, double* const* u) const = 0;
+  /// In place: (u0, u[j]) -> (rho, m_j) = prox(u). Exactly 0 in all components where the constraint is inactive.
+  virtual void prox(const RowPoints& p, double sigma_rho, double sigma_m, double* u0, double* const* u) const = 0;
   /// l[i] = Lh(m/rho) with v[j] = m_j/rho (the running cost of the control); +infinity outside the domain.
   virtual void lagrangian(const RowPoints& p, const double* const* v, double* l) const = 0;
 

@@ -302,7 +302,7 @@ BOOST_AUTO_TEST_CASE(mutated_files_end_in_input_errors_only) {
         default:
           s.insert(at, 1 + pick(400), "[{(\"'"[pick(5)]);
       }
-      if (s.empty()) s = "\n";
+      if (s.empty()) s.push_back('\n');
     }
     std::vector<std::string> overrides;
     if (round % 3 == 0) overrides.push_back(s.substr(pick(s.size()), pick(30)));

@@ -1,0 +1,442 @@
+#include "grids/spectral_transform.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "grids/line_plans.hpp"
+#include "grids/support/errors.hpp"
+#include "grids/support/mpi.hpp"
+
+namespace wasserflow {
+namespace {
+
+constexpr int batch = 8;   // lines a local plan transforms at once
+constexpr int width = 16;  // doubles of one row of a block before the slow transform: two cache lines
+
+std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
+/// Distance of contiguous lines in doubles: whole cache lines and an odd number of them, so that lines do not fall on the same cache sets.
+std::ptrdiff_t line_distance(std::ptrdiff_t doubles) { return round_up(doubles, 16) + 8; }
+
+void copy(double* to, const double* from, std::ptrdiff_t n) { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(double)); }
+
+/// Angle between successive samples of mode k.
+double angle(const Axis& axis, int k) {
+  const double n = axis.cells;
+  switch (axis_transform(axis.boundary)) {
+    case AxisTransform::Fourier:
+      return 2 * std::numbers::pi * k / n;
+    case AxisTransform::Cosine:
+      return std::numbers::pi * k / n;
+    default:
+      return std::numbers::pi * (k + 1) / n;
+  }
+}
+
+}  // namespace
+
+AxisTransform axis_transform(Boundary boundary) {
+  switch (boundary) {
+    case Boundary::Periodic:
+      return AxisTransform::Fourier;
+    case Boundary::Dirichlet:
+      return AxisTransform::Sine;
+    default:
+      return AxisTransform::Cosine;
+  }
+}
+
+std::vector<double> laplacian_symbol(const Axis& axis, int modes, SymbolKind kind) {
+  std::vector<double> symbol(static_cast<std::size_t>(modes));
+  const double h = axis.spacing();
+  const bool fourier = axis_transform(axis.boundary) == AxisTransform::Fourier;
+  for (int k = 0; k < modes; ++k) {
+    const double w = kind == SymbolKind::Exact ? angle(axis, fourier ? std::min(k, axis.cells - k) : k) : 2 * std::sin(angle(axis, k) / 2);
+    symbol[static_cast<std::size_t>(k)] = w * w / (h * h);
+  }
+  return symbol;
+}
+
+std::vector<double> central_difference_symbol(const Axis& axis, int modes) {
+  std::vector<double> symbol(static_cast<std::size_t>(modes));
+  const double h = axis.spacing();
+  for (int k = 0; k < modes; ++k) {
+    const double w = std::sin(angle(axis, k));
+    symbol[static_cast<std::size_t>(k)] = w * w / (h * h);
+  }
+  return symbol;
+}
+
+struct SpectralTransform::State {
+  State(LayoutPtr layout_in, int levels_in);
+
+  LayoutPtr layout;
+  int levels;
+  int dim;
+  std::array<int, 3> modes{1, 1, 1};
+  std::array<AxisTransform, 3> kind{};
+  std::array<int, 4> parts{1, 1, 1, 1};  // of the data before axis d; parts[dim] of the modes
+  int halved = -1;
+
+  // Batches of contiguous lines: x rows in a_, their modes in b_; y lines in lines_, their modes in c_.
+  LinePlans x_plans, y_plans, slow_plans;
+  std::ptrdiff_t a_distance = 0, b_distance = 0, line = 0, c_distance = 0;
+  FftwBuffer a, b, lines, c;
+
+  // Blocks of `columns` modes of the column axis at one outer mode; a rank owns the blocks first_block[rank] ... first_block[rank + 1] - 1.
+  int columns = 0, outers = 1, blocks_per_outer = 0;
+  std::ptrdiff_t line_modes = 0;  // doubles of a line of modes of the column axis
+  std::vector<int> first_block;
+  // A piece is the part of a block from one slab: [level][plane][width]. `mine` holds the pieces of all blocks from this slab, `theirs` the pieces of
+  // this rank's blocks from the other slabs.
+  std::vector<std::ptrdiff_t> piece;                                    // doubles a piece from each rank takes
+  std::vector<std::ptrdiff_t> theirs_at;                                // where the pieces of a rank start in `theirs`
+  std::vector<int> my_counts, my_offsets, their_counts, their_offsets;  // of the redistribution, in rows of `width` doubles
+  FftwBuffer mine, theirs, gathered, block;
+
+  // 1-D: the slab of this rank, all slabs, one line a level.
+  std::vector<int> line_counts, line_offsets;
+  FftwBuffer slab, slabs;
+
+  void plan_line();
+  void plan_box();
+  int blocks() const { return outers * blocks_per_outer; }
+  const double* piece_of(int rank, int index) const {
+    return rank == layout->rank() ? mine.data() + index * piece[static_cast<std::size_t>(rank)]
+                                  : theirs.data() + theirs_at[static_cast<std::size_t>(rank)] +
+                                        (index - first_block[static_cast<std::size_t>(layout->rank())]) * piece[static_cast<std::size_t>(rank)];
+  }
+  double* piece_of(int rank, int index) { return const_cast<double*>(std::as_const(*this).piece_of(rank, index)); }
+
+  void run(const Source* source, const Visitor& visit, const Sink* sink);
+  void run_line(const Source* source, const Visitor& visit, const Sink* sink);
+  void local_forward(const Source& source);
+  void local_backward(const Sink& sink);
+  void exchange(bool forward);
+  void blocks_pass(const Visitor& visit, bool from_source, bool to_sink);
+  /// Copies `count` lines of modes of the column axis into the pieces, or back.
+  void pack(const double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
+            std::ptrdiff_t row);
+  void unpack(double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
+              std::ptrdiff_t row) const;
+};
+
+SpectralTransform::State::State(LayoutPtr layout_in, int levels_in) : layout(std::move(layout_in)), levels(levels_in), dim(layout->dim()) {
+  const Grid& grid = layout->grid();
+  for (int d = 0; d < dim; ++d) {
+    const auto i = static_cast<std::size_t>(d);
+    kind[i] = axis_transform(grid.axis(d).boundary);
+    modes[i] = grid.cells(d);
+    parts[i + 1] = parts[i];
+    if (kind[i] == AxisTransform::Fourier && parts[i] == 1) {
+      halved = d;
+      parts[i + 1] = 2;
+      modes[i] = grid.cells(d) / 2 + 1;
+    }
+  }
+  if (dim == 1)
+    plan_line();
+  else
+    plan_box();
+}
+
+void SpectralTransform::State::plan_line() {
+  const int n = layout->grid().cells(0), ranks = layout->ranks();
+  a_distance = line_distance(n);
+  b_distance = line_distance(static_cast<std::ptrdiff_t>(modes[0]) * parts[1]);
+  const std::ptrdiff_t padded = round_up(levels, batch);
+  a = FftwBuffer(static_cast<std::size_t>(padded * a_distance));
+  b = FftwBuffer(static_cast<std::size_t>(padded * b_distance));
+  x_plans = LinePlans(kind[0], n, 1, batch, {1, a_distance}, {1, b_distance / parts[1]}, a.data(), b.data());
+  if (ranks == 1) return;
+  for (int r = 0; r < ranks; ++r) {
+    line_counts.push_back(levels * layout->count_of(r));
+    line_offsets.push_back(levels * layout->first_of(r));
+  }
+  slab = FftwBuffer(static_cast<std::size_t>(levels) * static_cast<std::size_t>(layout->count()));
+  slabs = FftwBuffer(static_cast<std::size_t>(levels) * static_cast<std::size_t>(n));
+}
+
+void SpectralTransform::State::plan_box() {
+  const Grid& grid = layout->grid();
+  const int slow = dim - 1, ranks = layout->ranks(), rank = layout->rank(), planes = grid.cells(slow);
+  a_distance = line_distance(grid.cells(0));
+  b_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[0]) * parts[1], width));
+  a = FftwBuffer(static_cast<std::size_t>(batch * a_distance));
+  b = FftwBuffer(static_cast<std::size_t>(batch * b_distance));
+  x_plans = LinePlans(kind[0], grid.cells(0), 1, batch, {1, a_distance}, {1, b_distance / parts[1]}, a.data(), b.data());
+  if (dim == 3) {
+    line = line_distance(static_cast<std::ptrdiff_t>(grid.cells(1)) * parts[1]);
+    c_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[1]) * parts[2], width));
+    lines = FftwBuffer(static_cast<std::size_t>(round_up(modes[0], batch) * line));
+    c = FftwBuffer(static_cast<std::size_t>(batch * c_distance));
+    y_plans = LinePlans(kind[1], grid.cells(1), parts[1], batch, {1, line / parts[1]}, {1, c_distance / parts[2]}, lines.data(), c.data());
+    outers = modes[0];
+  }
+  const auto before = parts[static_cast<std::size_t>(slow)], after = parts[static_cast<std::size_t>(dim)];
+  columns = width / before;
+  line_modes = static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow - 1)]) * before;
+  blocks_per_outer = (modes[static_cast<std::size_t>(slow - 1)] + columns - 1) / columns;
+  for (int r = 0; r <= ranks; ++r) first_block.push_back(static_cast<int>(static_cast<std::int64_t>(blocks()) * r / ranks));
+  const auto owned_blocks = [&](int r) { return first_block[static_cast<std::size_t>(r) + 1] - first_block[static_cast<std::size_t>(r)]; };
+  int mine_rows = 0, their_rows = 0;
+  for (int r = 0; r < ranks; ++r) {
+    piece.push_back((static_cast<std::ptrdiff_t>(levels) * layout->count_of(r) + 1) * width);  // one row more keeps blocks off the same cache sets
+    const int my_piece = levels * layout->count() + 1, their_piece = levels * layout->count_of(r) + 1;
+    my_counts.push_back(r == rank ? 0 : owned_blocks(r) * my_piece);
+    my_offsets.push_back(first_block[static_cast<std::size_t>(r)] * my_piece);
+    their_counts.push_back(r == rank ? 0 : owned_blocks(rank) * their_piece);
+    their_offsets.push_back(their_rows);
+    theirs_at.push_back(static_cast<std::ptrdiff_t>(their_rows) * width);
+    mine_rows += owned_blocks(r) * my_piece;
+    their_rows += their_counts.back();
+  }
+  mine = FftwBuffer(static_cast<std::size_t>(mine_rows) * width);
+  theirs = FftwBuffer(static_cast<std::size_t>(their_rows) * width);
+  gathered = FftwBuffer(static_cast<std::size_t>(planes) * width);
+  const std::ptrdiff_t out_pitch = static_cast<std::ptrdiff_t>(columns) * after;
+  block = FftwBuffer(static_cast<std::size_t>((static_cast<std::ptrdiff_t>(levels) * modes[static_cast<std::size_t>(slow)] + levels) * out_pitch));
+  slow_plans = LinePlans(kind[static_cast<std::size_t>(slow)], planes, before, columns, {columns, 1}, {columns, 1}, gathered.data(), block.data());
+}
+
+void SpectralTransform::State::run(const Source* source, const Visitor& visit, const Sink* sink) {
+  if (dim == 1) return run_line(source, visit, sink);
+  if (source) {
+    local_forward(*source);
+    exchange(true);
+  }
+  blocks_pass(visit, source != nullptr, sink != nullptr);
+  if (sink) {
+    exchange(false);
+    local_backward(*sink);
+  }
+}
+
+void SpectralTransform::State::run_line(const Source* source, const Visitor& visit, const Sink* sink) {
+  const int n = layout->grid().cells(0), count = layout->count(), ranks = layout->ranks();
+  if (source) {
+    if (ranks == 1) {
+      for (int l = 0; l < levels; ++l) (*source)(l, 0, n, a.data() + l * a_distance);
+    } else {
+      for (int l = 0; l < levels; ++l) (*source)(l, 0, count, slab.data() + static_cast<std::ptrdiff_t>(l) * count);
+      MPI_Allgatherv(slab.data(), levels * count, MPI_DOUBLE, slabs.data(), line_counts.data(), line_offsets.data(), MPI_DOUBLE, layout->comm());
+      for (int r = 0; r < ranks; ++r)
+        for (int l = 0; l < levels; ++l)
+          copy(a.data() + l * a_distance + layout->first_of(r),
+               slabs.data() + line_offsets[static_cast<std::size_t>(r)] + static_cast<std::ptrdiff_t>(l) * layout->count_of(r), layout->count_of(r));
+    }
+    for (int l = 0; l < levels; l += batch) x_plans.forward(a.data() + l * a_distance, b.data() + l * b_distance);
+  }
+  ModeBlock modes_block;
+  modes_block.data = b.data();
+  modes_block.level_stride = b_distance;
+  modes_block.pitch = b_distance;
+  modes_block.levels = levels;
+  modes_block.parts = parts[1];
+  modes_block.columns = modes[0];
+  visit(modes_block);
+  if (sink) {
+    for (int l = 0; l < levels; l += batch) x_plans.backward(b.data() + l * b_distance, a.data() + l * a_distance);
+    for (int l = 0; l < levels; ++l) (*sink)(l, 0, count, a.data() + l * a_distance + layout->first());
+  }
+}
+
+void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
+                                    std::ptrdiff_t row) {
+  // Lines step either the outer mode (3-D) or the plane (2-D).
+  const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
+  for (int k = 0; k < blocks_per_outer; ++k) {
+    double* to = mine.data() + (first_outer * blocks_per_outer + k) * size + row * width;
+    const std::ptrdiff_t step = outer_step != 0 ? blocks_per_outer * size : width;
+    for (int i = 0; i < count; ++i) copy(to + i * step, from + i * distance + static_cast<std::ptrdiff_t>(k) * width, width);
+  }
+}
+
+void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
+                                      std::ptrdiff_t row) const {
+  const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
+  for (int k = 0; k < blocks_per_outer; ++k) {
+    const double* from = mine.data() + (first_outer * blocks_per_outer + k) * size + row * width;
+    const std::ptrdiff_t step = outer_step != 0 ? blocks_per_outer * size : width;
+    // The padding behind the last mode stays 0: it would grow from solve to solve.
+    const std::ptrdiff_t n = std::min<std::ptrdiff_t>(width, line_modes - static_cast<std::ptrdiff_t>(k) * width);
+    for (int i = 0; i < count; ++i) copy(to + i * distance + static_cast<std::ptrdiff_t>(k) * width, from + i * step, n);
+  }
+}
+
+namespace {
+
+/// lines[k][y0 + i] = rows[i][k]: the modes k of `count` rows become elements of the lines across them.
+template <int parts>
+void rows_to_lines(const double* rows, std::ptrdiff_t row_distance, int count, int modes, double* lines, std::ptrdiff_t line) {
+  for (int k = 0; k < modes; ++k)
+    for (int i = 0; i < count; ++i)
+      for (int c = 0; c < parts; ++c) lines[k * line + i * parts + c] = rows[i * row_distance + k * parts + c];
+}
+
+template <int parts>
+void lines_to_rows(double* rows, std::ptrdiff_t row_distance, int count, int modes, const double* lines, std::ptrdiff_t line) {
+  for (int k = 0; k < modes; ++k)
+    for (int i = 0; i < count; ++i)
+      for (int c = 0; c < parts; ++c) rows[i * row_distance + k * parts + c] = lines[k * line + i * parts + c];
+}
+
+}  // namespace
+
+void SpectralTransform::State::local_forward(const Source& source) {
+  const int nx = layout->grid().cells(0), planes = layout->count();
+  for (int l = 0; l < levels; ++l) {
+    if (dim == 2) {
+      for (int j = 0; j < planes; j += batch) {
+        const int count = std::min(batch, planes - j);
+        for (int i = 0; i < count; ++i) source(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
+        x_plans.forward(a.data(), b.data());
+        pack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
+      }
+      continue;
+    }
+    const int ny = layout->grid().cells(1);
+    for (int z = 0; z < planes; ++z) {
+      for (int y = 0; y < ny; y += batch) {
+        const int count = std::min(batch, ny - y);
+        for (int i = 0; i < count; ++i) source(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
+        x_plans.forward(a.data(), b.data());
+        const auto turn = parts[1] == 2 ? rows_to_lines<2> : rows_to_lines<1>;
+        turn(b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
+      }
+      for (int k = 0; k < modes[0]; k += batch) {
+        y_plans.forward(lines.data() + k * line, c.data());
+        pack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
+      }
+    }
+  }
+}
+
+void SpectralTransform::State::local_backward(const Sink& sink) {
+  const int nx = layout->grid().cells(0), planes = layout->count();
+  for (int l = 0; l < levels; ++l) {
+    if (dim == 2) {
+      for (int j = 0; j < planes; j += batch) {
+        const int count = std::min(batch, planes - j);
+        unpack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
+        x_plans.backward(b.data(), a.data());
+        for (int i = 0; i < count; ++i) sink(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
+      }
+      continue;
+    }
+    const int ny = layout->grid().cells(1);
+    for (int z = 0; z < planes; ++z) {
+      for (int k = 0; k < modes[0]; k += batch) {
+        unpack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
+        y_plans.backward(c.data(), lines.data() + k * line);
+      }
+      for (int y = 0; y < ny; y += batch) {
+        const int count = std::min(batch, ny - y);
+        const auto turn = parts[1] == 2 ? lines_to_rows<2> : lines_to_rows<1>;
+        turn(b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
+        x_plans.backward(b.data(), a.data());
+        for (int i = 0; i < count; ++i) sink(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
+      }
+    }
+  }
+}
+
+void SpectralTransform::State::exchange(bool forward) {
+  if (layout->ranks() == 1) return;
+  // Counts are in rows of `width` doubles: they stay in an int up to 256 GB a rank.
+  MPI_Datatype row;
+  MPI_Type_contiguous(width, MPI_DOUBLE, &row);
+  MPI_Type_commit(&row);
+  if (forward)
+    MPI_Alltoallv(mine.data(), my_counts.data(), my_offsets.data(), row, theirs.data(), their_counts.data(), their_offsets.data(), row,
+                  layout->comm());
+  else
+    MPI_Alltoallv(theirs.data(), their_counts.data(), their_offsets.data(), row, mine.data(), my_counts.data(), my_offsets.data(), row,
+                  layout->comm());
+  MPI_Type_free(&row);
+}
+
+void SpectralTransform::State::blocks_pass(const Visitor& visit, bool from_source, bool to_sink) {
+  const auto slow = static_cast<std::size_t>(dim - 1);
+  const int rank = layout->rank(), ranks = layout->ranks();
+  ModeBlock m;
+  m.data = block.data();
+  m.levels = levels;
+  m.parts = parts[static_cast<std::size_t>(dim)];
+  m.pitch = static_cast<std::ptrdiff_t>(columns) * m.parts;
+  m.rows = modes[slow];
+  m.level_stride = (m.rows + 1) * m.pitch;
+  for (int k = first_block[static_cast<std::size_t>(rank)]; k < first_block[static_cast<std::size_t>(rank) + 1]; ++k) {
+    m.outer = k / blocks_per_outer;
+    m.first_column = k % blocks_per_outer * columns;
+    m.columns = std::min(columns, modes[slow - 1] - m.first_column);
+    for (int l = 0; from_source && l < levels; ++l) {
+      double* line_in = gathered.data();
+      if (ranks == 1)
+        line_in = piece_of(0, k) + static_cast<std::ptrdiff_t>(l) * layout->count() * width;
+      else
+        for (int r = 0; r < ranks; ++r)
+          copy(gathered.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * width,
+               piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width,
+               static_cast<std::ptrdiff_t>(layout->count_of(r)) * width);
+      slow_plans.forward(line_in, m.data + l * m.level_stride);
+    }
+    visit(m);
+    for (int l = 0; to_sink && l < levels; ++l) {
+      double* line_out = gathered.data();
+      if (ranks == 1) line_out = piece_of(0, k) + static_cast<std::ptrdiff_t>(l) * layout->count() * width;
+      slow_plans.backward(m.data + l * m.level_stride, line_out);
+      for (int r = 0; ranks > 1 && r < ranks; ++r)
+        copy(piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width,
+             gathered.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * width, static_cast<std::ptrdiff_t>(layout->count_of(r)) * width);
+    }
+  }
+}
+
+SpectralTransform::SpectralTransform(LayoutPtr layout, int levels) : state_(std::make_unique<State>(std::move(layout), levels)) {}
+SpectralTransform::~SpectralTransform() = default;
+SpectralTransform::SpectralTransform(SpectralTransform&&) noexcept = default;
+SpectralTransform& SpectralTransform::operator=(SpectralTransform&&) noexcept = default;
+
+const SlabLayout& SpectralTransform::layout() const { return *state_->layout; }
+int SpectralTransform::levels() const { return state_->levels; }
+AxisTransform SpectralTransform::kind(int axis) const { return state_->kind[static_cast<std::size_t>(axis)]; }
+int SpectralTransform::modes(int axis) const { return axis >= 0 && axis < state_->dim ? state_->modes[static_cast<std::size_t>(axis)] : 1; }
+int SpectralTransform::parts() const { return state_->parts[static_cast<std::size_t>(state_->dim)]; }
+bool SpectralTransform::halved(int axis) const { return state_->halved == axis; }
+int SpectralTransform::column_axis() const { return std::max(0, state_->dim - 2); }
+int SpectralTransform::row_axis() const { return state_->dim > 1 ? state_->dim - 1 : -1; }
+int SpectralTransform::outer_axis() const { return state_->dim == 3 ? 0 : -1; }
+
+double SpectralTransform::normalisation() const {
+  double product = 1;
+  for (int d = 0; d < state_->dim; ++d) product *= state_->layout->grid().cells(d) * (kind(d) == AxisTransform::Fourier ? 1.0 : 2.0);
+  return 1 / product;
+}
+
+void SpectralTransform::solve(const Source& source, const Visitor& visit, const Sink& sink) { state_->run(&source, visit, &sink); }
+void SpectralTransform::forward(const Source& source, const Visitor& visit) { state_->run(&source, visit, nullptr); }
+void SpectralTransform::backward(const Visitor& visit, const Sink& sink) { state_->run(nullptr, visit, &sink); }
+
+void SpectralTransform::solve(const Field& in, const Visitor& visit, Field& out, int first_in, int first_out) {
+  solve(from(in, first_in), visit, to(out, first_out));
+}
+
+SpectralTransform::Source SpectralTransform::from(const Field& field, int first) {
+  return [&field, first](int level, std::ptrdiff_t offset, int n, double* row) { copy(row, field.level(first + level) + offset, n); };
+}
+
+SpectralTransform::Sink SpectralTransform::to(Field& field, int first) {
+  return [&field, first](int level, std::ptrdiff_t offset, int n, const double* row) { copy(field.level(first + level) + offset, row, n); };
+}
+
+SpectralTransform::Sink SpectralTransform::add_to(Field& field, double factor, int first) {
+  return [&field, factor, first](int level, std::ptrdiff_t offset, int n, const double* row) {
+    double* __restrict values = field.level(first + level) + offset;
+    for (int i = 0; i < n; ++i) values[i] += factor * row[i];
+  };
+}
+
+}  // namespace wasserflow
