@@ -18,3 +18,14 @@ install(DIRECTORY tools/python/ DESTINATION ${CMAKE_INSTALL_DATADIR}/wasserflow/
         PATTERN "__pycache__" EXCLUDE)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# `cpack` in the build folder makes a Debian package of the apps, libraries and tools; configure with WASSERFLOW_NATIVE=OFF for it.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_CONTACT "the Wasserflow authors")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS openmpi-bin)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "python3-numpy, python3-h5py, python3-matplotlib")
+include(CPack)
