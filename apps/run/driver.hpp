@@ -18,16 +18,13 @@
 #include <utility>
 #include <vector>
 
+#include "grids/io/checkpoint.hpp"
 #include "grids/support/log.hpp"
 #include "grids/support/parameters.hpp"
 #include "grids/support/table.hpp"
 #include "grids/support/timers.hpp"
 
 namespace wasserflow {
-
-struct NamedField;      // grids/io/field_file.hpp
-struct CheckpointData;  // grids/io/checkpoint.hpp
-class Checkpoint;       // grids/io/checkpoint.hpp
 
 /// How a run ended: `status` in report.json, and the exit code.
 enum class Status {

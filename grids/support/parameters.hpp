@@ -35,7 +35,7 @@ struct ResolvedKey {
   std::string fallback;  ///< default as TOML text, "" when the key is required
   std::string range;     ///< "" when any value will do
   std::string doc;
-  std::string source;    ///< "problem.toml:12:3", "--set", "default"
+  std::string source;  ///< "problem.toml:12:3", "--set", "default"
 };
 
 class ProblemFile;
@@ -72,16 +72,16 @@ class Parameters {
   bool is_text(const std::string& key) const;
   bool is_table(const std::string& key) const;
   bool is_array(const std::string& key) const;
-  std::vector<std::string> keys() const;                 ///< keys present in this table (marks nothing as used)
+  std::vector<std::string> keys() const;  ///< keys present in this table (marks nothing as used)
   /// Numeric constants of this whole table by name, e.g. [hamiltonian.constants]; marks all as used.
   std::vector<std::pair<std::string, double>> all_reals(const std::string& doc) const;
 
-  Location location(const std::string& key) const;       ///< of the value; of the table when the key is absent
-  std::string path(const std::string& key) const;        ///< "grid.cells"
+  Location location(const std::string& key) const;                                   ///< of the value; of the table when the key is absent
+  std::string path(const std::string& key) const;                                    ///< "grid.cells"
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;  ///< InputError at the key's value
   /// For keys read by other means (functions): records them as used and puts them into the resolved set.
-  void record(const std::string& key, const std::string& type, const std::string& value, const std::string& doc,
-              const std::string& fallback = {}, const std::string& range = {}) const;
+  void record(const std::string& key, const std::string& type, const std::string& value, const std::string& doc, const std::string& fallback = {},
+              const std::string& range = {}) const;
   /// Directory of the problem file: relative paths in it count from there.
   std::string directory() const;
 
@@ -103,6 +103,9 @@ class ProblemFile {
 
   Parameters root() const;
   const std::string& path() const;
+  /// From here on readers find whole numbers above `most` under the dotted `key` cut down to it, while the resolved set shows the user's: to try a
+  /// problem on a small grid.
+  void limit(const std::string& key, int most);
   /// Throws InputError for the first key that nobody read, with the nearest of the keys that were asked for in its table.
   void check_all_used() const;
   std::vector<ResolvedKey> resolved() const;  ///< in reading order

@@ -145,6 +145,7 @@ std::string ProblemFile::State::source(const toml::node* node) const {
 }
 
 void ProblemFile::State::record(const KeyPath& where, ResolvedKey key) {
+  if (const auto it = shown.find(key.path); it != shown.end()) key.value = it->second;
   for (Record& r : records)
     if (r.where == where) {
       r.key = std::move(key);
@@ -181,6 +182,18 @@ ProblemFile ProblemFile::read(MPI_Comm comm, const std::string& path, const std:
   text.resize(static_cast<std::size_t>(size));
   MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, 0, comm);
   return parse(text, path, overrides);
+}
+
+void ProblemFile::limit(const std::string& key, int most) {
+  const toml::node_view<toml::node> found = state_->root.at_path(key);
+  if (!found) return;
+  state_->shown[key] = toml_text(*found.node());
+  const auto cut = [&](toml::node& node) {
+    if (toml::value<std::int64_t>* n = node.as_integer(); n && n->get() > most) n->get() = most;
+  };
+  cut(*found.node());
+  if (toml::array* array = found.as_array())
+    for (toml::node& element : *array) cut(element);
 }
 
 Parameters ProblemFile::root() const {

@@ -33,6 +33,8 @@ struct ProblemFile::State {
   std::set<const toml::node*> whole;                   // tables and arrays that were read as one value
   std::map<std::string, std::string> table_docs;       // by path
 
+  std::map<std::string, std::string> shown;  // what the resolved set says instead of the value, by path
+
   /// Where a value stands: in the file, or in an override.
   Location location(const toml::node& node) const;
   std::string source(const toml::node* node) const;
