@@ -1,8 +1,12 @@
 #pragma once
 /// Functions of (x, y, z, t): coefficients, initial data, obstacles, exact solutions. In a problem file each may be a number, a formula
-/// (text), a named family (a table with `type`), or an HDF5 dataset (`{ file = "...", dataset = "..." }`).
+/// (text, with the names of a table `constants` beside it; or `{ formula = "...", constants = { a = 1 } }`), a named family (a table with `type`), or an
+/// HDF5 dataset (`{ file = "...", dataset = "..." }`) of shape (nz, ny, nx) on the same grid; leading extents of 1 may be left out.
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "grids/field.hpp"
@@ -10,6 +14,8 @@
 #include "grids/support/parameters.hpp"
 
 namespace wasserflow {
+
+class Formula;
 
 /// A scalar function of space and time, evaluated over rows of points.
 class Function {
@@ -23,6 +29,9 @@ class Function {
   /// For data that come from a file on a grid: collective preparation before evaluate. Default: nothing.
   /// @note Collective.
   virtual void bind(const SlabLayout&) {}
+  /// As it would stand in a problem file (TOML), for resolved.toml and messages; "" when it can not.
+  virtual std::string text() const { return ""; }
+  /// Value at one point, for set-up and tests. InternalError for data from a file, which are known at the points of a grid only.
   double at(double x, double y, double z, double t) const;
 };
 
@@ -32,6 +41,15 @@ FunctionPtr make_constant(double value);
 /// Formula in x, y, z, t and the constants; throws InputError with `where` shifted to the column of the fault.
 FunctionPtr make_formula(const std::string& text, const std::vector<std::pair<std::string, double>>& constants = {}, Location where = {});
 
+/// The same from a formula at hand; it may depend on x, y, z, t only.
+FunctionPtr make_formula(const Formula& formula);
+/// Values on a grid from an HDF5 file; bind reads this rank's part. Errors (InputError, on all ranks alike): no such file or dataset, not numbers, another
+/// shape than the grid's, values that are not finite.
+FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where = {});
+
+/// Named families: from a table and the dimension to a formula. For read_function and --describe.
+const Registry<std::function<Formula(const Parameters&, int dim)>>& function_families();
+
 /// Reads the function under `key` of `p` in any of the forms above. `fallback`: used when the key is absent (required when nullptr).
 /// `dim` names the variables that are allowed (x; x,y; x,y,z) besides t.
 FunctionPtr read_function(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback = nullptr);
@@ -39,17 +57,19 @@ FunctionPtr read_function(const Parameters& p, const std::string& key, const std
 std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& key, const std::string& doc, int dim,
                                         FunctionPtr fallback = nullptr);
 
-/// Values at the owned points of level `level` at time t.
+/// Values at the owned points of level `level` at time t. A function that reads a file must be bound to the field's layout.
 void fill(Field& field, int level, const Function& f, double t);
 
 /// A coefficient tabulated at the owned points of a layout, for sweeps: one number, one table, or one table a level.
 class Tabulated {
  public:
   Tabulated() = default;
-  /// Tables at the given times (one table when the function does not depend on time, none when it is constant).
+  /// Tables at the given times (one table when the function does not depend on time, none when it is constant). Throws InputError on all ranks when a
+  /// value is not finite.
   /// @note Collective (binds functions that read files).
   Tabulated(FunctionPtr f, LayoutPtr layout, std::span<const double> times);
   /// Tabulates anew at other times, same number of levels. Does nothing when time does not matter.
+  /// @note Collective.
   void set_times(std::span<const double> times);
   bool is_constant() const { return !table_; }
   double value() const { return value_; }
@@ -58,6 +78,7 @@ class Tabulated {
   double max_abs() const { return max_abs_; }  ///< over all ranks and levels
 
  private:
+  void tabulate(std::span<const double> times);
   FunctionPtr f_;
   Field table_;
   double value_ = 0;

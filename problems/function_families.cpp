@@ -1,0 +1,134 @@
+#include <cmath>
+#include <numbers>
+
+#include "problems/formula_node.hpp"
+#include "problems/function.hpp"
+
+namespace wasserflow {
+
+namespace {
+
+// Families are formulas: they are evaluated by the same vectorised programs as what a person writes.
+
+Formula coordinate(int d) { return Formula::variable(std::string(1, "xyz"[d])); }
+Formula exp(const Formula& a) { return Formula(make(Op::Exp, a.node())); }
+Formula sin(const Formula& a) { return Formula(make(Op::Sin, a.node())); }
+Formula sqrt(const Formula& a) { return Formula(make(Op::Sqrt, a.node())); }
+Formula floor(const Formula& a) { return Formula(make(Op::Floor, a.node())); }
+Formula at_most(const Formula& a, const Formula& b) { return Formula(make(Op::LessEqual, a.node(), b.node())); }
+Formula select(const Formula& c, const Formula& a, const Formula& b) { return Formula(make(Op::If, c.node(), a.node(), b.node())); }
+
+std::vector<double> zeros(int dim) { return std::vector<double>(static_cast<std::size_t>(dim), 0.0); }
+
+Formula square_distance(const std::vector<double>& center) {
+  Formula sum;
+  for (std::size_t d = 0; d < center.size(); ++d) sum = sum + pow(coordinate(static_cast<int>(d)) - center[d], 2);
+  return sum;
+}
+
+Formula gaussian(const Parameters& p, int dim) {
+  const std::vector<double> mean = p.reals("mean", "Centre of the Gaussian.", dim);
+  const std::vector<double> deviation = p.reals("deviation", "Standard deviation along each axis.", dim, {}, Range::positive());
+  const std::vector<double> period =
+      p.reals("period", "Period along each axis; periodic images are added where it is not 0.", dim, zeros(dim), Range::nonnegative());
+  double amplitude = 0;
+  if (p.has("mass")) {
+    if (p.has("amplitude")) p.fail("mass", "a Gaussian has 'amplitude' or 'mass', not both");
+    amplitude = p.real("mass", "Integral over the whole space (over one period where it is periodic).");
+    for (const double s : deviation) amplitude /= std::sqrt(2 * std::numbers::pi) * s;
+  } else {
+    amplitude = p.real("amplitude", "Value at the centre, without images.", 1.0);
+  }
+  Formula exponent, factor = amplitude;
+  for (std::size_t d = 0; d < mean.size(); ++d) {
+    const Formula distance = coordinate(static_cast<int>(d)) - mean[d];
+    const double scale = -0.5 / (deviation[d] * deviation[d]), length = period[d];
+    if (length == 0) {
+      exponent = exponent + scale * pow(distance, 2);
+      continue;
+    }
+    const Formula wrapped = distance - length * floor(distance / length + 0.5);  // to the nearest image
+    constexpr double reach = 8.7;                                                // deviations; beyond it exp is below 1e-16
+    const double needed = std::ceil(reach * deviation[d] / length);
+    if (needed > 50) p.fail("deviation", "the Gaussian is too wide for its period: more than 100 images would be needed");
+    const int images = static_cast<int>(needed);
+    Formula sum;
+    for (int k = -images; k <= images; ++k) sum = sum + exp(scale * pow(wrapped + k * length, 2));
+    factor = factor * sum;
+  }
+  return factor * exp(exponent);
+}
+
+Formula gaussian_mixture(const Parameters& p, int dim) {
+  const int count = p.array_size("components");
+  if (count == 0) p.reals("components", "The Gaussians, an array of tables with the keys of 'gaussian'.", 0);
+  Formula sum;
+  for (int k = 0; k < count; ++k) sum = sum + gaussian(p.element("components", k, "One Gaussian of the mixture."), dim);
+  return sum;
+}
+
+struct InsideOutside {
+  double inside, outside;
+  explicit InsideOutside(const Parameters& p)
+      : inside(p.real("inside", "Value inside, boundary included.", 1.0)), outside(p.real("outside", "Value outside.", 0.0)) {}
+};
+
+Formula indicator_ball(const Parameters& p, int dim) {
+  const std::vector<double> center = p.reals("center", "Centre of the ball.", dim);
+  const double radius = p.real("radius", "Radius of the ball.", {}, Range::nonnegative());
+  const InsideOutside value(p);
+  return select(at_most(square_distance(center), radius * radius), value.inside, value.outside);
+}
+
+Formula indicator_box(const Parameters& p, int dim) {
+  const std::vector<double> lower = p.reals("lower", "Lower corner of the box.", dim), upper = p.reals("upper", "Upper corner of the box.", dim);
+  const InsideOutside value(p);
+  Formula inside = 1;
+  for (std::size_t d = 0; d < lower.size(); ++d) {
+    const Formula x = coordinate(static_cast<int>(d));
+    inside = inside * at_most(lower[d], x) * at_most(x, upper[d]);
+  }
+  return select(inside, value.inside, value.outside);
+}
+
+Formula sine(const Parameters& p, int dim) {
+  const double amplitude = p.real("amplitude", "Amplitude of the wave.", 1.0);
+  const std::vector<double> k = p.reals("wave_numbers", "Angular wave number along each axis (2 pi / wave length).", dim);
+  const double phase = p.real("phase", "Phase in radians.", 0.0), offset = p.real("offset", "Mean value.", 0.0);
+  Formula angle = phase;
+  for (std::size_t d = 0; d < k.size(); ++d) angle = angle + k[d] * coordinate(static_cast<int>(d));
+  return offset + amplitude * sin(angle);
+}
+
+Formula quadratic(const Parameters& p, int dim) {
+  const std::vector<double> center = p.reals("center", "Vertex of the paraboloid.", dim, zeros(dim));
+  const std::vector<double> weights = p.reals("weights", "Second derivative along each axis.", dim, std::vector<double>{1.0});
+  Formula sum = p.real("offset", "Value at the vertex.", 0.0);
+  for (std::size_t d = 0; d < center.size(); ++d) sum = sum + weights[d] / 2 * pow(coordinate(static_cast<int>(d)) - center[d], 2);
+  return sum;
+}
+
+Formula distance_to_ball(const Parameters& p, int dim) {
+  const std::vector<double> center = p.reals("center", "Centre of the ball.", dim);
+  const double radius = p.real("radius", "Radius of the ball; 0: distance to a point.", 0.0, Range::nonnegative());
+  return p.real("scale", "Factor of the distance.", 1.0) * (sqrt(square_distance(center)) - radius);
+}
+
+}  // namespace
+
+const Registry<std::function<Formula(const Parameters&, int dim)>>& function_families() {
+  static const auto families = [] {
+    Registry<std::function<Formula(const Parameters&, int)>> r("function family");
+    r.add("gaussian", "amplitude exp(-sum_d (x_d - mean_d)^2 / (2 deviation_d^2)), with periodic images on demand", gaussian);
+    r.add("gaussian_mixture", "sum of Gaussians", gaussian_mixture);
+    r.add("indicator_ball", "one value inside a ball, another outside", indicator_ball);
+    r.add("indicator_box", "one value inside a box, another outside", indicator_box);
+    r.add("sine", "offset + amplitude sin(k . x + phase)", sine);
+    r.add("quadratic", "offset + sum_d weights_d (x_d - center_d)^2 / 2", quadratic);
+    r.add("distance_to_ball", "signed distance to a sphere, negative inside: scale (|x - center| - radius)", distance_to_ball);
+    return r;
+  }();
+  return families;
+}
+
+}  // namespace wasserflow
