@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <span>
 #include <unordered_map>
 
 #include "grids/support/errors.hpp"
@@ -167,22 +168,31 @@ class DiscMinimum : public Function {
   double speed_;
 };
 
-/// See make_newton. In the coordinates u with d = C u, W = C C^T, the objective is g + |u|^2/2 and q' depends on u_1 only, so that a line of
-/// constant u_1 is a row of points for g.
-class NewtonSolution : public Function {
+/// What make_newton and make_hopf_lax_anisotropic have in common: a linear system with quadratic cost of control reaches q' = centre[1] + c11 u_1,
+/// v' = centre[0] + c21 u_1 + c22 u_2 at the cost |u|^2/2. A line of constant u_1 is a row of points for g.
+struct Reach {
+  std::array<double, 2> centre;
+  double c11, c21, c22;
+};
+
+/// min over u of g(v', q') + |u|^2/2 by a scan over the disc that can hold the minimum and Newton refinement.
+class LinearQuadraticSolution : public Function {
  public:
-  NewtonSolution(const Grid& grid, FunctionPtr g) : g_(std::move(g)), length_{grid.axis(0).length(), grid.axis(1).length()} {
+  using Reachable = std::function<Reach(double v, double q, double t)>;
+  /// wrap[d]: g is continued periodically along axis d; otherwise it is asked for its values outside of the box.
+  LinearQuadraticSolution(const Grid& grid, FunctionPtr g, Reachable reachable, std::array<bool, 2> wrap)
+      : g_(std::move(g)), reachable_(std::move(reachable)), axes_{grid.axis(0), grid.axis(1)}, wrap_(wrap) {
     double least = std::numeric_limits<double>::infinity(), most = -least;
     constexpr int n = 129;
     std::vector<double> v(n), values(n);
-    // Beyond the box in v as far as the solution may look.
-    for (int i = 0; i < n; ++i) v[static_cast<std::size_t>(i)] = grid.axis(0).lower + grid.axis(0).length() * (2.0 * i / (n - 1) - 0.5);
+    const auto sample = [&](int d, int i) {  // half a length to both sides of the box, which the solution may look into
+      const Axis& axis = axes_[static_cast<std::size_t>(d)];
+      const double f = static_cast<double>(i) / (n - 1);
+      return axis.lower + axis.length() * (wrap_[static_cast<std::size_t>(d)] ? f : 2 * f - 0.5);
+    };
+    for (int i = 0; i < n; ++i) v[static_cast<std::size_t>(i)] = sample(0, i);
     for (int j = 0; j < n; ++j) {
-      RowPoints row;
-      row.n = n;
-      row.x = v.data();
-      row.y = grid.axis(1).lower + grid.axis(1).length() * j / (n - 1);
-      g_->evaluate(row, values.data());
+      evaluate_g(v, sample(1, j), values.data());
       for (const double value : values) {
         least = std::min(least, value);
         most = std::max(most, value);
@@ -196,34 +206,38 @@ class NewtonSolution : public Function {
   }
 
  private:
-  /// g + |u|^2/2 on the row u_1 = a, u_2 = b + k step, k < n.
-  void row(double v, double q, double t, double a, double b, double step, int n, double* out) const {
-    double velocity[max_points];
-    for (int k = 0; k < n; ++k) velocity[k] = v + 0.5 * std::sqrt(t) * (std::sqrt(3.0) * a + b + k * step);
+  double wrapped(std::size_t d, double s) const {
+    return wrap_[d] ? s - axes_[d].length() * std::floor((s - axes_[d].lower) / axes_[d].length()) : s;
+  }
+  void evaluate_g(std::span<double> v, double q, double* out) const {
+    for (double& s : v) s = wrapped(0, s);
     RowPoints points;
-    points.n = n;
-    points.x = velocity;
-    points.y = q + v * t + t * std::sqrt(t / 3) * a;
+    points.n = static_cast<int>(v.size());
+    points.x = v.data();
+    points.y = wrapped(1, q);
     g_->evaluate(points, out);
+  }
+  /// g + |u|^2/2 on the row u_1 = a, u_2 = b + k step, k < n.
+  void row(const Reach& r, double a, double b, double step, int n, double* out) const {
+    std::array<double, max_points> v;
+    for (int k = 0; k < n; ++k) v[static_cast<std::size_t>(k)] = r.centre[0] + r.c21 * a + r.c22 * (b + k * step);
+    evaluate_g({v.data(), static_cast<std::size_t>(n)}, r.centre[1] + r.c11 * a, out);
     for (int k = 0; k < n; ++k) out[k] += 0.5 * (a * a + (b + k * step) * (b + k * step));
   }
   double value(double v, double q, double t) const {
     if (t <= 0) {
       double g = 0;
-      RowPoints point;
-      point.n = 1;
-      point.x = &v;
-      point.y = q;
-      g_->evaluate(point, &g);
+      evaluate_g({&v, 1}, q, &g);
       return g;
     }
+    const Reach r = reachable_(v, q, t);
     // Samples of the square |u_j| <= radius, at least 32 a length of the box.
-    const double needed = 64 * radius_ * std::max(t * std::sqrt(t / 3) / length_[1], std::sqrt(t) / length_[0]);
+    const double needed = 64 * radius_ * std::max(r.c11 / axes_[1].length(), std::hypot(r.c21, r.c22) / axes_[0].length());
     const int n = static_cast<int>(std::clamp(needed, 24.0, max_points - 1.0)) + 1;
     const double h = 2 * radius_ / (n - 1);
     static thread_local std::vector<double> f;
     f.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(n));
-    for (int j = 0; j < n; ++j) row(v, q, t, -radius_ + j * h, -radius_, h, n, f.data() + j * n);
+    for (int j = 0; j < n; ++j) row(r, -radius_ + j * h, -radius_, h, n, f.data() + j * n);
     double best = *std::min_element(f.begin(), f.end());
     const double sampled = best;
     for (int j = 1; j + 1 < n; ++j)
@@ -231,16 +245,16 @@ class NewtonSolution : public Function {
         const double* c = f.data() + j * n + k;
         if (c[0] > c[-1] || c[0] > c[1] || c[0] > c[-n] || c[0] > c[n]) continue;
         const double bound = c[0] - (c[-1] - 2 * c[0] + c[1]) - (c[-n] - 2 * c[0] + c[n]);
-        if (bound <= sampled) best = std::min(best, refine(v, q, t, -radius_ + j * h, -radius_ + k * h, h));
+        if (bound <= sampled) best = std::min(best, refine(r, -radius_ + j * h, -radius_ + k * h, h));
       }
     return best;
   }
   /// Newton steps on difference quotients with a shrinking stencil, confined to it.
-  double refine(double v, double q, double t, double a, double b, double h) const {
+  double refine(const Reach& r, double a, double b, double h) const {
     double best = std::numeric_limits<double>::infinity();
     for (int round = 0; round < 12; ++round) {
       double f[3][3];
-      for (int j = 0; j < 3; ++j) row(v, q, t, a + (j - 1) * h, b - h, h, 3, f[j]);
+      for (int j = 0; j < 3; ++j) row(r, a + (j - 1) * h, b - h, h, 3, f[j]);
       int bj = 1, bk = 1;
       for (int j = 0; j < 3; ++j)
         for (int k = 0; k < 3; ++k)
@@ -267,7 +281,9 @@ class NewtonSolution : public Function {
   }
   static constexpr int max_points = 256;
   FunctionPtr g_;
-  std::array<double, 2> length_;
+  Reachable reachable_;
+  std::array<Axis, 2> axes_;
+  std::array<bool, 2> wrap_;
   double radius_ = 0;
 };
 
@@ -317,7 +333,28 @@ FunctionPtr make_onehomogeneous_variable_speed(const Grid& grid, FunctionPtr g) 
 
 FunctionPtr make_newton(const Grid& grid, FunctionPtr g) {
   if (grid.dim() != 2) throw InputError("Newton's equation of motion needs two axes: velocity and position");
-  return std::make_shared<NewtonSolution>(grid, std::move(g));
+  const auto reachable = [](double v, double q, double t) {
+    return Reach{{v, q + v * t}, t * std::sqrt(t / 3), 0.5 * std::sqrt(3 * t), 0.5 * std::sqrt(t)};
+  };
+  return std::make_shared<LinearQuadraticSolution>(grid, std::move(g), reachable,
+                                                   std::array<bool, 2>{false, grid.axis(1).boundary == Boundary::Periodic});
+}
+
+FunctionPtr make_hopf_lax_anisotropic(const Grid& grid, FunctionPtr g, std::array<double, 3> matrix) {
+  const auto [xx, xy, yy] = matrix;
+  if (grid.dim() != 2) throw InputError("the anisotropic quadratic Hamiltonian has an exact solution here in two dimensions only");
+  if (!(yy > 0) || !(xx * yy > xy * xy)) throw InputError("the matrix of the quadratic Hamiltonian must be positive definite");
+  std::array<bool, 2> wrap{};
+  for (int d = 0; d < 2; ++d) {
+    const Boundary kind = grid.axis(d).boundary;
+    if (kind != Boundary::Periodic && kind != Boundary::Extrapolate)
+      throw InputError("this exact solution needs the boundary kinds 'periodic' or 'extrapolate'");
+    wrap[static_cast<std::size_t>(d)] = kind == Boundary::Periodic;
+  }
+  const auto reachable = [xx, xy, yy](double x, double y, double t) {
+    return Reach{{x, y}, std::sqrt(t * yy), xy * std::sqrt(t / yy), std::sqrt(t * (xx - xy * xy / yy))};
+  };
+  return std::make_shared<LinearQuadraticSolution>(grid, std::move(g), reachable, wrap);
 }
 
 }  // namespace wasserflow

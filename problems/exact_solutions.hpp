@@ -3,6 +3,8 @@
 ///
 /// Sign convention: phi_t + H(x, grad phi) = eps Lap phi, phi(., 0) = g. Functions made here keep tables of the last time they were asked for: ask
 /// for a whole time level before the next. They are not to be evaluated by several threads at once.
+#include <array>
+
 #include "grids/grid.hpp"
 #include "problems/function.hpp"
 #include "problems/profile.hpp"
@@ -15,6 +17,8 @@ namespace wasserflow {
 FunctionPtr make_hopf_lax(const Grid& grid, FunctionPtr g, HopfLaxCost cost = {});
 /// H = speed |p|_2, eps = 0, in one or two dimensions: the minimum of g over a ball of radius speed t. Throws InputError in three.
 FunctionPtr make_hopf_lax_l2(const Grid& grid, FunctionPtr g, double speed = 1);
+/// H = p . A p / 2 with A = [[xx, xy], [xy, yy]] positive definite, eps = 0, two dimensions, any g: the Hopf-Lax formula in the norm of A^-1.
+FunctionPtr make_hopf_lax_anisotropic(const Grid& grid, FunctionPtr g, std::array<double, 3> matrix);
 /// H = |p|^2 / 2 with eps > 0: the Hopf-Cole transform.
 FunctionPtr make_hopf_cole(const Grid& grid, FunctionPtr g, double eps);
 

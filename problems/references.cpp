@@ -21,7 +21,12 @@ void need_no_diffusion(const Given& given) {
 FunctionPtr hopf_lax_by_keys(const Given& given) {
   need_no_diffusion(given);
   const std::string norm =
-      given.p.choice("hamiltonian", "Hamiltonian of the Hopf-Lax formula: sum |p_d|^power / power, or a norm of p", {"power", "l1", "l2"}, "power");
+      given.p.choice("hamiltonian", "Hamiltonian of the Hopf-Lax formula: sum |p_d|^power / power, a norm of p, or the quadratic form of a matrix",
+                     {"power", "l1", "l2", "anisotropic"}, "power");
+  if (norm == "anisotropic") {
+    const std::vector<double> a = given.p.reals("matrix", "A = [[xx, xy], [xy, yy]] of H = p . A p / 2 as [xx, xy, yy]", 3);
+    return make_hopf_lax_anisotropic(given.grid, given.initial, {a[0], a[1], a[2]});
+  }
   const double speed = given.p.real("speed", "constant factor of the Hamiltonian", 1.0, Range::positive());
   if (norm == "l2") return make_hopf_lax_l2(given.grid, given.initial, speed);
   const double power = norm == "l1" ? 1.0 : given.p.real("power", "exponent of the Hamiltonian", 2.0, {.lower = 1, .lower_open = true});
@@ -42,7 +47,9 @@ const Registry<Factory>& catalogue() {
             need_no_diffusion(g);
             return make_onehomogeneous_variable_speed(g.grid, g.initial);
           });
-    r.add("hopf_lax", "H = speed sum |p_d|^power / power, speed |p|_1 or speed |p|_2 (at most 2-D), no diffusion, separable initial data",
+    r.add("hopf_lax",
+          "H = speed sum |p_d|^power / power, speed |p|_1, speed |p|_2 (at most 2-D), or p . A p / 2 (2-D); no diffusion; separable initial data but "
+          "for the last",
           hopf_lax_by_keys);
     r.add("hopf_cole", "H = |p|^2 / 2 with diffusion, separable initial data", [](const Given& g) {
       if (!(g.diffusion > 0)) g.p.fail("type", "the Hopf-Cole solution needs a positive diffusion");
@@ -69,6 +76,10 @@ FunctionPtr read_reference(const Parameters& reference, const Grid& grid, const 
   for (const auto& [name, entry] : catalogue().entries()) doc += " " + name + " (" + entry.doc + ");";
   doc.back() = '.';
   const std::string type = reference.text("type", doc, "none");
+  // Figures that the tests of the examples check a run against; the run itself does not need them.
+  if (reference.has("expected_l1")) reference.real("expected_l1", "expected mean absolute error, for tests of this file", {}, Range::positive());
+  if (reference.has("expected_tolerance"))
+    reference.real("expected_tolerance", "relative deviation from expected_l1 that tests accept", {}, Range::positive());
   return catalogue().find(reference, "type", type).make({reference, grid, initial, diffusion});
 }
 

@@ -225,6 +225,30 @@ BOOST_AUTO_TEST_CASE(newton_agrees_with_a_dense_search_and_its_equation) {
       }
 }
 
+BOOST_AUTO_TEST_CASE(anisotropic_hopf_lax_agrees_with_a_dense_search_and_its_equation) {
+  // Not separable, and periodic only by its continuation.
+  const auto wrap = [](double s) { return s - 2 * std::floor(s / 2) - 1; };
+  const auto g = [&](double x, double y) { return std::exp(-wrap(x) * wrap(x)) * std::cos(M_PI * y); };
+  const double xx = 0.9, xy = -0.4, yy = 0.5, det = xx * yy - xy * xy;
+  const auto phi = make_hopf_lax_anisotropic(box(2), plain([&](Point p) { return g(p[0], p[1]); }), {xx, xy, yy});
+  const auto h = [&](Point, Point p) { return 0.5 * (xx * p[0] * p[0] + 2 * xy * p[0] * p[1] + yy * p[1] * p[1]); };
+  BOOST_TEST(share_of_failures(*phi, 2, 0, h, -1, 3, 0.1, 3e-4) < 0.05);
+  for (const double t : {0.1, 0.7})
+    for (const double x : {0.05, 0.8, 1.6})
+      for (const double y : {0.3, 1.0}) {
+        double least = 9;
+        constexpr int n = 300;
+        for (int i = -n; i <= n; ++i)
+          for (int j = -n; j <= n; ++j) {
+            const double dx = 3.0 * i / n, dy = 3.0 * j / n;
+            least = std::min(least, g(x + dx, y + dy) + 0.5 * (yy * dx * dx - 2 * xy * dx * dy + xx * dy * dy) / det / t);
+          }
+        const double value = at(*phi, {x, y, 0}, t);
+        BOOST_TEST(value <= least + 1e-9);
+        BOOST_TEST(value >= least - 2e-3);
+      }
+}
+
 // The explicit Engquist-Osher scheme knows nothing of the formulas and converges to both with first order.
 BOOST_AUTO_TEST_CASE(an_explicit_scheme_converges_to_the_examples) {
   for (const int example : {1, 2}) {
@@ -287,5 +311,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   BOOST_CHECK_THROW(make_hopf_lax_l2(box(3), sines(3)), InputError);
   BOOST_CHECK_THROW(make_hopf_cole(box(1), sines(1), 0), InputError);
   BOOST_CHECK_THROW(make_quadratic_variable_speed(box(1, Boundary::Periodic, 0, 1), sines(1)), InputError);
+  BOOST_CHECK_THROW(make_hopf_lax_anisotropic(box(2), sines(2), {1, 1, 1}), InputError);
+  BOOST_CHECK_THROW(make_hopf_lax_anisotropic(box(2, Boundary::NoFlux), sines(2), {1, 0, 1}), InputError);
   BOOST_CHECK_THROW(make_newton(box(1), sines(1)), InputError);
 }
