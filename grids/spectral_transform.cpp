@@ -6,15 +6,15 @@
 #include <cstring>
 #include <numbers>
 
-#include "grids/line_plans.hpp"
+#include "grids/line_transform.hpp"
 #include "grids/support/errors.hpp"
 #include "grids/support/mpi.hpp"
 
 namespace wasserflow {
 namespace {
 
-constexpr int batch = 8;   // lines a local plan transforms at once
-constexpr int width = 16;  // doubles of one row of a block before the slow transform: two cache lines
+constexpr int batch = 8;   // lines a local transform takes at once
+constexpr int width = 16;  // doubles of a block in one plane: two cache lines
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
 /// Distance of contiguous lines in doubles: whole cache lines and an odd number of them, so that lines do not fall on the same cache sets.
@@ -22,16 +22,34 @@ std::ptrdiff_t line_distance(std::ptrdiff_t doubles) { return round_up(doubles, 
 
 void copy(double* to, const double* from, std::ptrdiff_t n) { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(double)); }
 
+/// to[c][r] = from[r][c] for `rows` x `columns` elements of `parts` doubles; `from_row`, `to_row`: doubles from row to row.
+template <int parts>
+void transpose(const double* from, std::ptrdiff_t from_row, int rows, int columns, double* to, std::ptrdiff_t to_row) {
+  constexpr int tile = 8;
+  constexpr std::size_t size = parts * sizeof(double);
+  const auto move = [&](int r, int c) { std::memcpy(to + c * to_row + r * parts, from + r * from_row + c * parts, size); };
+  const int r_end = rows / tile * tile, c_end = columns / tile * tile;
+  for (int r0 = 0; r0 < r_end; r0 += tile)
+    for (int c0 = 0; c0 < c_end; c0 += tile)
+      for (int c = c0; c < c0 + tile; ++c)
+        for (int r = r0; r < r0 + tile; ++r) move(r, c);
+  for (int c = 0; c < c_end; ++c)
+    for (int r = r_end; r < rows; ++r) move(r, c);
+  for (int c = c_end; c < columns; ++c)
+    for (int r = 0; r < rows; ++r) move(r, c);
+}
+
+void transpose(int parts, const double* from, std::ptrdiff_t from_row, int rows, int columns, double* to, std::ptrdiff_t to_row) {
+  (parts == 2 ? transpose<2> : transpose<1>)(from, from_row, rows, columns, to, to_row);
+}
+
 /// Angle between successive samples of mode k.
 double angle(const Axis& axis, int k) {
   const double n = axis.cells;
   switch (axis_transform(axis.boundary)) {
-    case AxisTransform::Fourier:
-      return 2 * std::numbers::pi * k / n;
-    case AxisTransform::Cosine:
-      return std::numbers::pi * k / n;
-    default:
-      return std::numbers::pi * (k + 1) / n;
+    case AxisTransform::Fourier: return 2 * std::numbers::pi * k / n;
+    case AxisTransform::Cosine: return std::numbers::pi * k / n;
+    default: return std::numbers::pi * (k + 1) / n;
   }
 }
 
@@ -39,12 +57,9 @@ double angle(const Axis& axis, int k) {
 
 AxisTransform axis_transform(Boundary boundary) {
   switch (boundary) {
-    case Boundary::Periodic:
-      return AxisTransform::Fourier;
-    case Boundary::Dirichlet:
-      return AxisTransform::Sine;
-    default:
-      return AxisTransform::Cosine;
+    case Boundary::Periodic: return AxisTransform::Fourier;
+    case Boundary::Dirichlet: return AxisTransform::Sine;
+    default: return AxisTransform::Cosine;
   }
 }
 
@@ -80,21 +95,22 @@ struct SpectralTransform::State {
   std::array<int, 4> parts{1, 1, 1, 1};  // of the data before axis d; parts[dim] of the modes
   int halved = -1;
 
-  // Batches of contiguous lines: x rows in a_, their modes in b_; y lines in lines_, their modes in c_.
-  LinePlans x_plans, y_plans, slow_plans;
-  std::ptrdiff_t a_distance = 0, b_distance = 0, line = 0, c_distance = 0;
-  FftwBuffer a, b, lines, c;
+  // Batches of contiguous lines: x rows in a, their modes in b; y lines in lines, their modes in c; slow lines in s, their modes in block.
+  LineTransform x_lines, y_lines, slow_lines;
+  std::ptrdiff_t a_distance = 0, b_distance = 0, line = 0, c_distance = 0, s_distance = 0, m_distance = 0;
+  FftwBuffer a, b, lines, c, s, block;
 
-  // Blocks of `columns` modes of the column axis at one outer mode; a rank owns the blocks first_block[rank] ... first_block[rank + 1] - 1.
-  int columns = 0, outers = 1, blocks_per_outer = 0;
-  std::ptrdiff_t line_modes = 0;  // doubles of a line of modes of the column axis
+  // Blocks of `rows` modes of the axis before the slow one, at one outer mode; a rank owns the blocks first_block[rank] ... first_block[rank + 1]
+  // - 1.
+  int rows = 0, outers = 1, blocks_per_outer = 0;
+  std::ptrdiff_t line_modes = 0;  // doubles of a line of modes of that axis
   std::vector<int> first_block;
   // A piece is the part of a block from one slab: [level][plane][width]. `mine` holds the pieces of all blocks from this slab, `theirs` the pieces of
   // this rank's blocks from the other slabs.
   std::vector<std::ptrdiff_t> piece;                                    // doubles a piece from each rank takes
   std::vector<std::ptrdiff_t> theirs_at;                                // where the pieces of a rank start in `theirs`
   std::vector<int> my_counts, my_offsets, their_counts, their_offsets;  // of the redistribution, in rows of `width` doubles
-  FftwBuffer mine, theirs, gathered, block;
+  FftwBuffer mine, theirs;
 
   // 1-D: the slab of this rank, all slabs, one line a level.
   std::vector<int> line_counts, line_offsets;
@@ -149,7 +165,7 @@ void SpectralTransform::State::plan_line() {
   const std::ptrdiff_t padded = round_up(levels, batch);
   a = FftwBuffer(static_cast<std::size_t>(padded * a_distance));
   b = FftwBuffer(static_cast<std::size_t>(padded * b_distance));
-  x_plans = LinePlans(kind[0], n, 1, batch, {1, a_distance}, {1, b_distance / parts[1]}, a.data(), b.data());
+  x_lines = LineTransform(kind[0], n, 1, batch, a_distance, b_distance);
   if (ranks == 1) return;
   for (int r = 0; r < ranks; ++r) {
     line_counts.push_back(levels * layout->count_of(r));
@@ -166,19 +182,19 @@ void SpectralTransform::State::plan_box() {
   b_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[0]) * parts[1], width));
   a = FftwBuffer(static_cast<std::size_t>(batch * a_distance));
   b = FftwBuffer(static_cast<std::size_t>(batch * b_distance));
-  x_plans = LinePlans(kind[0], grid.cells(0), 1, batch, {1, a_distance}, {1, b_distance / parts[1]}, a.data(), b.data());
+  x_lines = LineTransform(kind[0], grid.cells(0), 1, batch, a_distance, b_distance);
   if (dim == 3) {
     line = line_distance(static_cast<std::ptrdiff_t>(grid.cells(1)) * parts[1]);
     c_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[1]) * parts[2], width));
     lines = FftwBuffer(static_cast<std::size_t>(round_up(modes[0], batch) * line));
     c = FftwBuffer(static_cast<std::size_t>(batch * c_distance));
-    y_plans = LinePlans(kind[1], grid.cells(1), parts[1], batch, {1, line / parts[1]}, {1, c_distance / parts[2]}, lines.data(), c.data());
+    y_lines = LineTransform(kind[1], grid.cells(1), parts[1], batch, line, c_distance);
     outers = modes[0];
   }
   const auto before = parts[static_cast<std::size_t>(slow)], after = parts[static_cast<std::size_t>(dim)];
-  columns = width / before;
+  rows = width / before;
   line_modes = static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow - 1)]) * before;
-  blocks_per_outer = (modes[static_cast<std::size_t>(slow - 1)] + columns - 1) / columns;
+  blocks_per_outer = (modes[static_cast<std::size_t>(slow - 1)] + rows - 1) / rows;
   for (int r = 0; r <= ranks; ++r) first_block.push_back(static_cast<int>(static_cast<std::int64_t>(blocks()) * r / ranks));
   const auto owned_blocks = [&](int r) { return first_block[static_cast<std::size_t>(r) + 1] - first_block[static_cast<std::size_t>(r)]; };
   int mine_rows = 0, their_rows = 0;
@@ -195,10 +211,11 @@ void SpectralTransform::State::plan_box() {
   }
   mine = FftwBuffer(static_cast<std::size_t>(mine_rows) * width);
   theirs = FftwBuffer(static_cast<std::size_t>(their_rows) * width);
-  gathered = FftwBuffer(static_cast<std::size_t>(planes) * width);
-  const std::ptrdiff_t out_pitch = static_cast<std::ptrdiff_t>(columns) * after;
-  block = FftwBuffer(static_cast<std::size_t>((static_cast<std::ptrdiff_t>(levels) * modes[static_cast<std::size_t>(slow)] + levels) * out_pitch));
-  slow_plans = LinePlans(kind[static_cast<std::size_t>(slow)], planes, before, columns, {columns, 1}, {columns, 1}, gathered.data(), block.data());
+  s_distance = line_distance(static_cast<std::ptrdiff_t>(planes) * before);
+  m_distance = line_distance(static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow)]) * after);
+  s = FftwBuffer(static_cast<std::size_t>(rows * s_distance));
+  block = FftwBuffer(static_cast<std::size_t>(levels * rows * m_distance));
+  slow_lines = LineTransform(kind[static_cast<std::size_t>(slow)], planes, before, rows, s_distance, m_distance);
 }
 
 void SpectralTransform::State::run(const Source* source, const Visitor& visit, const Sink* sink) {
@@ -227,7 +244,7 @@ void SpectralTransform::State::run_line(const Source* source, const Visitor& vis
           copy(a.data() + l * a_distance + layout->first_of(r),
                slabs.data() + line_offsets[static_cast<std::size_t>(r)] + static_cast<std::ptrdiff_t>(l) * layout->count_of(r), layout->count_of(r));
     }
-    for (int l = 0; l < levels; l += batch) x_plans.forward(a.data() + l * a_distance, b.data() + l * b_distance);
+    for (int l = 0; l < levels; l += batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
   }
   ModeBlock modes_block;
   modes_block.data = b.data();
@@ -238,7 +255,7 @@ void SpectralTransform::State::run_line(const Source* source, const Visitor& vis
   modes_block.columns = modes[0];
   visit(modes_block);
   if (sink) {
-    for (int l = 0; l < levels; l += batch) x_plans.backward(b.data() + l * b_distance, a.data() + l * a_distance);
+    for (int l = 0; l < levels; l += batch) x_lines.backward(b.data() + l * b_distance, a.data() + l * a_distance);
     for (int l = 0; l < levels; ++l) (*sink)(l, 0, count, a.data() + l * a_distance + layout->first());
   }
 }
@@ -266,25 +283,6 @@ void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int c
   }
 }
 
-namespace {
-
-/// lines[k][y0 + i] = rows[i][k]: the modes k of `count` rows become elements of the lines across them.
-template <int parts>
-void rows_to_lines(const double* rows, std::ptrdiff_t row_distance, int count, int modes, double* lines, std::ptrdiff_t line) {
-  for (int k = 0; k < modes; ++k)
-    for (int i = 0; i < count; ++i)
-      for (int c = 0; c < parts; ++c) lines[k * line + i * parts + c] = rows[i * row_distance + k * parts + c];
-}
-
-template <int parts>
-void lines_to_rows(double* rows, std::ptrdiff_t row_distance, int count, int modes, const double* lines, std::ptrdiff_t line) {
-  for (int k = 0; k < modes; ++k)
-    for (int i = 0; i < count; ++i)
-      for (int c = 0; c < parts; ++c) rows[i * row_distance + k * parts + c] = lines[k * line + i * parts + c];
-}
-
-}  // namespace
-
 void SpectralTransform::State::local_forward(const Source& source) {
   const int nx = layout->grid().cells(0), planes = layout->count();
   for (int l = 0; l < levels; ++l) {
@@ -292,7 +290,7 @@ void SpectralTransform::State::local_forward(const Source& source) {
       for (int j = 0; j < planes; j += batch) {
         const int count = std::min(batch, planes - j);
         for (int i = 0; i < count; ++i) source(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
-        x_plans.forward(a.data(), b.data());
+        x_lines.forward(a.data(), b.data());
         pack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
       }
       continue;
@@ -302,12 +300,11 @@ void SpectralTransform::State::local_forward(const Source& source) {
       for (int y = 0; y < ny; y += batch) {
         const int count = std::min(batch, ny - y);
         for (int i = 0; i < count; ++i) source(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
-        x_plans.forward(a.data(), b.data());
-        const auto turn = parts[1] == 2 ? rows_to_lines<2> : rows_to_lines<1>;
-        turn(b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
+        x_lines.forward(a.data(), b.data());
+        transpose(parts[1], b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
       }
       for (int k = 0; k < modes[0]; k += batch) {
-        y_plans.forward(lines.data() + k * line, c.data());
+        y_lines.forward(lines.data() + k * line, c.data());
         pack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
       }
     }
@@ -321,7 +318,7 @@ void SpectralTransform::State::local_backward(const Sink& sink) {
       for (int j = 0; j < planes; j += batch) {
         const int count = std::min(batch, planes - j);
         unpack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
-        x_plans.backward(b.data(), a.data());
+        x_lines.backward(b.data(), a.data());
         for (int i = 0; i < count; ++i) sink(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
       }
       continue;
@@ -330,13 +327,12 @@ void SpectralTransform::State::local_backward(const Sink& sink) {
     for (int z = 0; z < planes; ++z) {
       for (int k = 0; k < modes[0]; k += batch) {
         unpack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
-        y_plans.backward(c.data(), lines.data() + k * line);
+        y_lines.backward(c.data(), lines.data() + k * line);
       }
       for (int y = 0; y < ny; y += batch) {
         const int count = std::min(batch, ny - y);
-        const auto turn = parts[1] == 2 ? lines_to_rows<2> : lines_to_rows<1>;
-        turn(b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
-        x_plans.backward(b.data(), a.data());
+        transpose(parts[1], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line, modes[0], count, b.data(), b_distance);
+        x_lines.backward(b.data(), a.data());
         for (int i = 0; i < count; ++i) sink(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
       }
     }
@@ -360,37 +356,30 @@ void SpectralTransform::State::exchange(bool forward) {
 
 void SpectralTransform::State::blocks_pass(const Visitor& visit, bool from_source, bool to_sink) {
   const auto slow = static_cast<std::size_t>(dim - 1);
-  const int rank = layout->rank(), ranks = layout->ranks();
+  const int rank = layout->rank(), ranks = layout->ranks(), before = parts[slow];
   ModeBlock m;
   m.data = block.data();
   m.levels = levels;
   m.parts = parts[static_cast<std::size_t>(dim)];
-  m.pitch = static_cast<std::ptrdiff_t>(columns) * m.parts;
-  m.rows = modes[slow];
-  m.level_stride = (m.rows + 1) * m.pitch;
+  m.pitch = m_distance;
+  m.columns = modes[slow];
+  m.level_stride = rows * m_distance;
   for (int k = first_block[static_cast<std::size_t>(rank)]; k < first_block[static_cast<std::size_t>(rank) + 1]; ++k) {
     m.outer = k / blocks_per_outer;
-    m.first_column = k % blocks_per_outer * columns;
-    m.columns = std::min(columns, modes[slow - 1] - m.first_column);
+    m.first_row = k % blocks_per_outer * rows;
+    m.rows = std::min(rows, modes[slow - 1] - m.first_row);
     for (int l = 0; from_source && l < levels; ++l) {
-      double* line_in = gathered.data();
-      if (ranks == 1)
-        line_in = piece_of(0, k) + static_cast<std::ptrdiff_t>(l) * layout->count() * width;
-      else
-        for (int r = 0; r < ranks; ++r)
-          copy(gathered.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * width,
-               piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width,
-               static_cast<std::ptrdiff_t>(layout->count_of(r)) * width);
-      slow_plans.forward(line_in, m.data + l * m.level_stride);
+      for (int r = 0; r < ranks; ++r)
+        transpose(before, piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width, width, layout->count_of(r), rows,
+                  s.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * before, s_distance);
+      slow_lines.forward(s.data(), m.data + l * m.level_stride);
     }
     visit(m);
     for (int l = 0; to_sink && l < levels; ++l) {
-      double* line_out = gathered.data();
-      if (ranks == 1) line_out = piece_of(0, k) + static_cast<std::ptrdiff_t>(l) * layout->count() * width;
-      slow_plans.backward(m.data + l * m.level_stride, line_out);
-      for (int r = 0; ranks > 1 && r < ranks; ++r)
-        copy(piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width,
-             gathered.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * width, static_cast<std::ptrdiff_t>(layout->count_of(r)) * width);
+      slow_lines.backward(m.data + l * m.level_stride, s.data());
+      for (int r = 0; r < ranks; ++r)
+        transpose(before, s.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * before, s_distance, rows, layout->count_of(r),
+                  piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width, width);
     }
   }
 }
@@ -406,8 +395,8 @@ AxisTransform SpectralTransform::kind(int axis) const { return state_->kind[stat
 int SpectralTransform::modes(int axis) const { return axis >= 0 && axis < state_->dim ? state_->modes[static_cast<std::size_t>(axis)] : 1; }
 int SpectralTransform::parts() const { return state_->parts[static_cast<std::size_t>(state_->dim)]; }
 bool SpectralTransform::halved(int axis) const { return state_->halved == axis; }
-int SpectralTransform::column_axis() const { return std::max(0, state_->dim - 2); }
-int SpectralTransform::row_axis() const { return state_->dim > 1 ? state_->dim - 1 : -1; }
+int SpectralTransform::column_axis() const { return state_->dim - 1; }
+int SpectralTransform::row_axis() const { return state_->dim - 2; }
 int SpectralTransform::outer_axis() const { return state_->dim == 3 ? 0 : -1; }
 
 double SpectralTransform::normalisation() const {

@@ -26,10 +26,10 @@ std::vector<double> laplacian_symbol(const Axis& axis, int modes, SymbolKind kin
 /// Symbol of C^T C for the central difference C = (u[i+1] - u[i-1]) / (2 h) with the ghosts of the axis: sin(w)^2 / h^2.
 std::vector<double> central_difference_symbol(const Axis& axis, int modes);
 
-/// A part of the modes, of all levels: `rows` modes of the slow axis times `columns` successive modes of the column axis (the axis before the
-/// slow one), at one mode `outer` of the x axis in 3-D. In 2-D the columns are x modes, in 1-D a block is the one row of all x modes.
-/// Value (level l, row j, column i, part c) stands at data[l * level_stride + j * pitch + i * parts + c]. The pitch is at least columns * parts;
-/// what stands between is padding that a visitor may use as it likes (it is finite).
+/// A part of the modes, of all levels: all `columns` modes of the slow axis, contiguous in memory, times `rows` successive modes of the axis before
+/// it (the row axis), at one mode `outer` of the x axis in 3-D. In 1-D a block is the one row of all x modes. Value (level l, row j, column i, part
+/// c) stands at data[l * level_stride + j * pitch + i * parts + c]. Pitch and level stride are multiples of 8, and the pitch is at least columns *
+/// parts + 8: a visitor may overrun a row to whole vectors (what stands there is finite and not used).
 struct ModeBlock {
   double* data = nullptr;
   std::ptrdiff_t level_stride = 0;
@@ -38,8 +38,8 @@ struct ModeBlock {
   int parts = 1;  ///< 2: complex, real part first; 1: real
   int rows = 1;
   int columns = 0;
-  int first_column = 0;  ///< mode index of column 0
-  int outer = 0;         ///< mode index along x in 3-D, else 0
+  int first_row = 0;  ///< mode index of row 0
+  int outer = 0;      ///< mode index along x in 3-D, else 0
 };
 
 /// Transforms of real fields on a slab layout, all axes, to modes and back. The first periodic axis (x before y before z) turns real into complex
@@ -47,7 +47,7 @@ struct ModeBlock {
 /// the slow axis local; its transform, the visitor and the transform back run block by block in cache, and a second redistribution returns the data.
 /// In 1-D every rank gathers the line (all levels in one message) and transforms all of it. Transforms are not normalised (those of FFTW: FFT,
 /// REDFT10 / REDFT01, RODFT10 / RODFT01): backward(forward(u)) = u / normalisation(). Results do not depend on the number of ranks, bit for bit:
-/// every line passes through the same plan of fixed shape.
+/// every line passes through the same batch of fixed shape.
 class SpectralTransform {
  public:
   /// Writes row values: n values of level `level` that start `offset` points after the first owned one. A row is a whole x line (1-D: the slab).

@@ -9,7 +9,7 @@
 namespace wasserflow {
 namespace {
 
-constexpr int lanes = 16;  // doubles solved at once: the pitch of a block is a multiple of it, or is padded to one
+constexpr int lanes = 8;  // doubles solved at once; rows of modes are padded to whole ones
 
 /// Symbol along `axis`, each value `copies` times, padded by zeros; zeros for an axis that is not there.
 std::vector<double> spread(const AxisSymbols& symbols, int axis, int modes, int copies, const char* what) {
@@ -91,13 +91,13 @@ void SpectralPreconditioner::solve_block(const ModeBlock& block) {
   const double first_a = ends == TimeEnds::Planning && levels == 1 ? 0 : 1;
   const double last_a = ends == TimeEnds::Planning ? 0 : 1;
   const double last_b = ends == TimeEnds::InitialValue ? 0 : 1;
-  const double* __restrict vc = v_column_.data() + static_cast<std::ptrdiff_t>(block.first_column) * block.parts;
-  const double* __restrict sc = s_column_.data() + static_cast<std::ptrdiff_t>(block.first_column) * block.parts;
+  const double* __restrict vc = v_column_.data();
+  const double* __restrict sc = s_column_.data();
   double* __restrict pivot = pivots_.data();
 
   for (int j = 0; j < block.rows; ++j) {
-    const double v0 = v_outer_[static_cast<std::size_t>(block.outer)] + v_row_[static_cast<std::size_t>(j)];
-    const double s0 = s_outer_[static_cast<std::size_t>(block.outer)] + s_row_[static_cast<std::size_t>(j)] + shift_;
+    const double v0 = v_outer_[static_cast<std::size_t>(block.outer)] + v_row_[static_cast<std::size_t>(block.first_row + j)];
+    const double s0 = s_outer_[static_cast<std::size_t>(block.outer)] + s_row_[static_cast<std::size_t>(block.first_row + j)] + shift_;
     double* const row = block.data + j * block.pitch;
     const int n = block.columns * block.parts;
     for (int i0 = 0; i0 < n; i0 += lanes) {

@@ -58,12 +58,9 @@ Field noise_field(const LayoutPtr& layout, int levels) {
 Complex basis(AxisTransform kind, int n, int k, int j) {
   const double pi = std::numbers::pi;
   switch (kind) {
-    case AxisTransform::Fourier:
-      return std::polar(1.0, -2 * pi * k * j / n);
-    case AxisTransform::Cosine:
-      return 2 * std::cos(pi * k * (j + 0.5) / n);
-    default:
-      return 2 * std::sin(pi * (k + 1) * (j + 0.5) / n);
+    case AxisTransform::Fourier: return std::polar(1.0, -2 * pi * k * j / n);
+    case AxisTransform::Cosine: return 2 * std::cos(pi * k * (j + 0.5) / n);
+    default: return 2 * std::sin(pi * (k + 1) * (j + 0.5) / n);
   }
 }
 
@@ -93,8 +90,8 @@ void each_mode(const SpectralTransform& transform, const ModeBlock& block, F&& f
       for (int i = 0; i < block.columns; ++i) {
         std::array<int, 3> k{0, 0, 0};
         if (transform.outer_axis() >= 0) k[static_cast<std::size_t>(transform.outer_axis())] = block.outer;
-        if (transform.row_axis() >= 0) k[static_cast<std::size_t>(transform.row_axis())] = j;
-        k[static_cast<std::size_t>(transform.column_axis())] = block.first_column + i;
+        if (transform.row_axis() >= 0) k[static_cast<std::size_t>(transform.row_axis())] = block.first_row + j;
+        k[static_cast<std::size_t>(transform.column_axis())] = i;
         double* p = block.data + l * block.level_stride + j * block.pitch + i * block.parts;
         f(l, k[0], k[1], k[2], Complex(p[0], block.parts == 2 ? p[1] : 0.0), p);
       }

@@ -1,0 +1,261 @@
+#include "grids/line_transform.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "grids/spectral_transform.hpp"
+#include "grids/support/errors.hpp"
+
+namespace wasserflow {
+namespace {
+
+fftw_complex* complex(double* p) { return reinterpret_cast<fftw_complex*>(p); }
+
+// Four complex numbers. Compilers do not vectorise loops that run forward and backward over interleaved complex numbers.
+using Pack = double __attribute__((vector_size(64)));
+using Index = long long __attribute__((vector_size(64)));
+constexpr int pack = 4;
+constexpr Pack conjugate{1, -1, 1, -1, 1, -1, 1, -1};
+
+Pack load(const double* p) {
+  Pack v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+void store(double* p, Pack v) { std::memcpy(p, &v, sizeof v); }
+Pack reverse(Pack v) { return __builtin_shuffle(v, Index{6, 7, 4, 5, 2, 3, 0, 1}); }
+Pack swap(Pack v) { return __builtin_shuffle(v, Index{1, 0, 3, 2, 5, 4, 7, 6}); }
+
+/// For the pairs (k, m - k) of a complex line of m values, in place, with s = x[k] + conj x[m-k], d = x[k] - conj x[m-k] and t the table:
+///   x[k] = h s + t[k] d,  x[m-k] = conj(h s - t[k] d).       Not for k = 0.
+void rotate_pairs(double* x, int m, const double* table, double h) {
+  int k = 1;
+  for (; k + pack - 1 < m - k - pack + 1; k += pack) {
+    double* low = x + 2 * k;
+    double* high = x + 2 * (m - k - pack + 1);
+    const double* t = table + 4 * k;  // a pack of real parts twice, then a pack of (-imaginary, imaginary), for each k
+    const Pack a = load(low), b = reverse(load(high)) * conjugate;
+    const Pack s = a + b, d = a - b;
+    const Pack p0 = load(t), p1 = load(t + 8);
+    const Pack real = __builtin_shuffle(p0, p1, Index{0, 1, 4, 5, 8, 9, 12, 13});
+    const Pack imaginary = __builtin_shuffle(p0, p1, Index{2, 3, 6, 7, 10, 11, 14, 15});
+    const Pack turned = real * d + imaginary * swap(d);
+    store(low, h * s + turned);
+    store(high, reverse((h * s - turned) * conjugate));
+  }
+  for (; k <= m - k; ++k) {
+    double* low = x + 2 * k;
+    double* high = x + 2 * (m - k);
+    const double sr = low[0] + high[0], si = low[1] - high[1], dr = low[0] - high[0], di = low[1] + high[1];
+    const double tr = table[4 * k], ti = table[4 * k + 3];
+    const double ur = tr * dr - ti * di, ui = tr * di + ti * dr;
+    low[0] = h * sr + ur;
+    low[1] = h * si + ui;
+    if (k == m - k) break;
+    high[0] = h * sr - ur;
+    high[1] = ui - h * si;
+  }
+}
+
+/// Even samples ascending, then odd ones descending with factor `sign`.
+template <int parts>
+void fold(const double* x, int n, double sign, double* v) {
+  for (int j = 0; j < (n + 1) / 2; ++j)
+    for (int c = 0; c < parts; ++c) v[parts * j + c] = x[2 * parts * j + c];
+  for (int j = 0; j < n / 2; ++j)
+    for (int c = 0; c < parts; ++c) v[parts * (n - 1 - j) + c] = sign * x[2 * parts * j + parts + c];
+}
+
+template <int parts>
+void unfold(const double* v, int n, double sign, double* x) {
+  for (int j = 0; j < n / 2; ++j)
+    for (int c = 0; c < parts; ++c) {
+      x[2 * parts * j + c] = v[parts * j + c];
+      x[2 * parts * j + parts + c] = sign * v[parts * (n - 1 - j) + c];
+    }
+  if (n % 2 == 1)
+    for (int c = 0; c < parts; ++c) x[parts * (n - 1) + c] = v[parts * (n / 2) + c];
+}
+
+// With z the Fourier modes of the folded line and w = exp(-i pi k / 2n):  X[k] = w z[k] + conj(w) z[n-k],  2 z[k] = conj(w) (X[k] - i X[n-k]).
+// A sine transform has its modes in reverse order: X[k] at n - 1 - k.
+
+void cosine_modes(const double* z, int n, const double* cosine, const double* sine, bool sines, double* x) {
+  const auto place = [&](int k) { return x + 2 * (sines ? n - 1 - k : k); };
+  place(0)[0] = 2 * z[0];
+  place(0)[1] = 2 * z[1];
+  int k = 1;
+  for (; k + pack - 1 < n - k - pack + 1; k += pack) {
+    const Pack a = load(z + 2 * k), b = reverse(load(z + 2 * (n - k - pack + 1)));
+    const Pack s = a + b, j = swap(a - b) * conjugate, c = load(cosine + 2 * k), d = load(sine + 2 * k);
+    const Pack low = c * s + d * j, high = d * s - c * j;
+    if (sines) {
+      store(x + 2 * (n - k - pack), reverse(low));
+      store(x + 2 * (k - 1), high);
+    } else {
+      store(x + 2 * k, low);
+      store(x + 2 * (n - k - pack + 1), reverse(high));
+    }
+  }
+  for (; k <= n - k; ++k) {
+    const double* a = z + 2 * k;
+    const double* b = z + 2 * (n - k);
+    const double sr = a[0] + b[0], si = a[1] + b[1], jr = a[1] - b[1], ji = b[0] - a[0], c = cosine[2 * k], d = sine[2 * k];
+    place(k)[0] = c * sr + d * jr;
+    place(k)[1] = c * si + d * ji;
+    place(n - k)[0] = d * sr - c * jr;
+    place(n - k)[1] = d * si - c * ji;
+  }
+}
+
+void cosine_modes_back(const double* x, int n, const double* cosine, const double* sine, bool sines, double* z) {
+  const auto place = [&](int k) { return x + 2 * (sines ? n - 1 - k : k); };
+  z[0] = place(0)[0];
+  z[1] = place(0)[1];
+  int k = 1;
+  for (; k + pack - 1 < n - k - pack + 1; k += pack) {
+    const Pack a = sines ? reverse(load(x + 2 * (n - k - pack))) : load(x + 2 * k);
+    const Pack b = sines ? load(x + 2 * (k - 1)) : reverse(load(x + 2 * (n - k - pack + 1)));
+    const Pack q = swap(b) * conjugate, f = a + q, g = a - q, c = load(cosine + 2 * k), d = load(sine + 2 * k);
+    store(z + 2 * k, c * f - d * (swap(f) * conjugate));
+    store(z + 2 * (n - k - pack + 1), reverse(c * g + d * (swap(g) * conjugate)));
+  }
+  for (; k <= n - k; ++k) {
+    const double* a = place(k);
+    const double* b = place(n - k);
+    const double c = cosine[2 * k], d = sine[2 * k];
+    const double fr = a[0] + b[1], fi = a[1] - b[0], gr = a[0] - b[1], gi = a[1] + b[0];
+    z[2 * k] = c * fr - d * fi;
+    z[2 * k + 1] = c * fi + d * fr;
+    z[2 * (n - k)] = c * gr + d * gi;
+    z[2 * (n - k) + 1] = c * gi - d * gr;
+  }
+}
+
+/// The same for a real line, from its modes 0 ... n / 2.
+void real_cosine_modes(const double* __restrict z, int n, const double* __restrict cosine, const double* __restrict sine, bool sines,
+                       double* __restrict x) {
+  const auto store_all = [&](double* __restrict low, double* __restrict high) {  // X[k] at low[k], X[n-k] at high[-k]; for sines the other way round
+    for (int k = 1; k <= (n - 1) / 2; ++k) low[k] = 2 * (cosine[2 * k] * z[2 * k] + sine[2 * k] * z[2 * k + 1]);
+    for (int k = 1; k <= (n - 1) / 2; ++k) high[-k] = 2 * (sine[2 * k] * z[2 * k] - cosine[2 * k] * z[2 * k + 1]);
+  };
+  if (!sines) {
+    x[0] = 2 * z[0];
+    store_all(x, x + n);
+    if (n % 2 == 0) x[n / 2] = 2 * cosine[n] * z[n];
+    return;
+  }
+  x[n - 1] = 2 * z[0];
+  for (int k = 1; k <= (n - 1) / 2; ++k) x[n - 1 - k] = 2 * (cosine[2 * k] * z[2 * k] + sine[2 * k] * z[2 * k + 1]);
+  for (int k = 1; k <= (n - 1) / 2; ++k) x[k - 1] = 2 * (sine[2 * k] * z[2 * k] - cosine[2 * k] * z[2 * k + 1]);
+  if (n % 2 == 0) x[n / 2 - 1] = 2 * cosine[n] * z[n];
+}
+
+void real_cosine_modes_back(const double* __restrict x, int n, const double* __restrict cosine, const double* __restrict sine, bool sines,
+                            double* __restrict z) {
+  z[0] = sines ? x[n - 1] : x[0];
+  z[1] = 0;
+  const auto load_all = [&](const auto& mode) {
+    for (int k = 1; k <= n / 2; ++k) {
+      const double a = mode(k), b = mode(n - k);
+      z[2 * k] = cosine[2 * k] * a + sine[2 * k] * b;
+      z[2 * k + 1] = sine[2 * k] * a - cosine[2 * k] * b;
+    }
+  };
+  if (sines)
+    load_all([&](int k) { return x[n - 1 - k]; });
+  else
+    load_all([&](int k) { return x[k]; });
+}
+
+}  // namespace
+
+LineTransform::LineTransform(AxisTransform kind, int n, int parts, int lines, std::ptrdiff_t in_distance, std::ptrdiff_t out_distance)
+    : kind_(kind), n_(n), parts_(parts), lines_(lines), in_distance_(in_distance), out_distance_(out_distance), halved_(parts == 1 && n % 2 == 0) {
+  const bool fourier = kind == AxisTransform::Fourier;
+  // Cosines and sines go from the folded copy back into the input array, whose lines hold two doubles more than the samples.
+  const std::ptrdiff_t to = fourier ? out_distance : in_distance;
+  FftwBuffer a(static_cast<std::size_t>(lines * in_distance)), b(static_cast<std::size_t>(lines * to));
+  constexpr unsigned flags = FFTW_ESTIMATE | FFTW_DESTROY_INPUT;
+  const auto dim = [](int length, std::ptrdiff_t from, std::ptrdiff_t into) { return fftw_iodim64{length, from, into}; };
+  if (parts == 1 && !halved_) {
+    const fftw_iodim64 line = dim(n, 1, 1), there = dim(lines, in_distance, to / 2), back = dim(lines, to / 2, in_distance);
+    forward_ = FftwPlan(fftw_plan_guru64_dft_r2c(1, &line, 1, &there, a.data(), complex(b.data()), flags));
+    backward_ = FftwPlan(fftw_plan_guru64_dft_c2r(1, &line, 1, &back, complex(b.data()), a.data(), flags));
+  } else {
+    const fftw_iodim64 line = dim(halved_ ? n / 2 : n, 1, 1), there = dim(lines, in_distance / 2, to / 2), back = dim(lines, to / 2, in_distance / 2);
+    forward_ = FftwPlan(fftw_plan_guru64_dft(1, &line, 1, &there, complex(a.data()), complex(b.data()), FFTW_FORWARD, flags));
+    backward_ = FftwPlan(fftw_plan_guru64_dft(1, &line, 1, &back, complex(b.data()), complex(a.data()), FFTW_BACKWARD, flags));
+  }
+  if (!forward_ || !backward_) throw InternalError("FFTW made no plan");
+
+  constexpr long double pi = std::numbers::pi_v<long double>;
+  if (halved_) {
+    // Mode k of the real line is (s - i exp(-2 pi i k / n) d) / 2 in the terms of rotate_pairs, and back: s + i exp(2 pi i k / n) d.
+    for (int k = 0; k <= n / 2; ++k) {
+      const long double w = 2 * pi * k / n;
+      const auto c = static_cast<double>(std::cos(w)), s = static_cast<double>(std::sin(w));
+      turn_.insert(turn_.end(), {-0.5 * s, -0.5 * s, 0.5 * c, -0.5 * c});
+      turn_back_.insert(turn_back_.end(), {-s, -s, -c, c});
+    }
+  }
+  if (!fourier) {
+    work_ = std::move(a);
+    for (int k = 0; k <= n; ++k)
+      for (int c = 0; c < 2; ++c) {
+        cosine_.push_back(static_cast<double>(std::cos(pi * k / (2 * n))));
+        sine_.push_back(static_cast<double>(std::sin(pi * k / (2 * n))));
+      }
+  }
+}
+
+void LineTransform::fourier_forward(double* in, double* out, std::ptrdiff_t distance) {
+  if (parts_ == 1 && !halved_) return fftw_execute_dft_r2c(forward_.get(), in, complex(out));
+  fftw_execute_dft(forward_.get(), complex(in), complex(out));
+  if (!halved_) return;
+  for (int l = 0; l < lines_; ++l) {
+    double* x = out + l * distance;
+    const double r = x[0], i = x[1];
+    rotate_pairs(x, n_ / 2, turn_.data(), 0.5);
+    x[0] = r + i;
+    x[1] = 0;
+    x[n_] = r - i;
+    x[n_ + 1] = 0;
+  }
+}
+
+void LineTransform::fourier_backward(double* out, double* in, std::ptrdiff_t distance) {
+  if (parts_ == 1 && !halved_) return fftw_execute_dft_c2r(backward_.get(), complex(out), in);
+  for (int l = 0; halved_ && l < lines_; ++l) {
+    double* x = out + l * distance;
+    const double first = x[0], last = x[n_];
+    rotate_pairs(x, n_ / 2, turn_back_.data(), 1);
+    x[0] = first + last;
+    x[1] = first - last;
+  }
+  fftw_execute_dft(backward_.get(), complex(out), complex(in));
+}
+
+void LineTransform::forward(double* in, double* out) {
+  if (kind_ == AxisTransform::Fourier) return fourier_forward(in, out, out_distance_);
+  const bool sines = kind_ == AxisTransform::Sine;
+  const double sign = sines ? -1 : 1;
+  for (int l = 0; l < lines_; ++l) (parts_ == 2 ? fold<2> : fold<1>)(in + l * in_distance_, n_, sign, work_.data() + l * in_distance_);
+  fourier_forward(work_.data(), in, in_distance_);
+  for (int l = 0; l < lines_; ++l)
+    (parts_ == 2 ? cosine_modes : real_cosine_modes)(in + l * in_distance_, n_, cosine_.data(), sine_.data(), sines, out + l * out_distance_);
+}
+
+void LineTransform::backward(double* out, double* in) {
+  if (kind_ == AxisTransform::Fourier) return fourier_backward(out, in, out_distance_);
+  const bool sines = kind_ == AxisTransform::Sine;
+  const double sign = sines ? -1 : 1;
+  for (int l = 0; l < lines_; ++l)
+    (parts_ == 2 ? cosine_modes_back : real_cosine_modes_back)(out + l * out_distance_, n_, cosine_.data(), sine_.data(), sines,
+                                                               in + l * in_distance_);
+  fourier_backward(in, work_.data(), in_distance_);
+  for (int l = 0; l < lines_; ++l) (parts_ == 2 ? unfold<2> : unfold<1>)(work_.data() + l * in_distance_, n_, sign, in + l * in_distance_);
+}
+
+}  // namespace wasserflow
