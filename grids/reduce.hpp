@@ -30,6 +30,18 @@ class ExactSum {
   void normalise();
 };
 
+/// Adds n successive terms so that the total has the same bits on any number of ranks: as one row sum where rows are never cut (2-D, 3-D), term by
+/// term in 1-D, where slabs cut the line.
+inline void add_row(ExactSum& sum, const SlabLayout& layout, const double* terms, int n) {
+  if (layout.dim() == 1) {
+    for (int i = 0; i < n; ++i) sum += terms[i];
+    return;
+  }
+  double s = 0;
+  for (int i = 0; i < n; ++i) s += terms[i];
+  sum += s;
+}
+
 /// Sums f(row) over all rows of the layout, where f returns the sum over one row (2-D, 3-D); in 1-D `f` is called point by point.
 /// f(offset, n) -> double. Several sums at once: f returns std::array<double, N>.
 /// @note Collective.

@@ -2,6 +2,7 @@
 /// The discrete Hamilton-Jacobi problem that every solver of this family takes: what is solved, not how.
 #include <array>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "problems/hamiltonian.hpp"
@@ -41,5 +42,17 @@ struct HamiltonJacobiProblem {
 /// @note Collective.
 HamiltonJacobiProblem make_hamilton_jacobi_problem(HamiltonianTerms terms, LayoutPtr layout, double eps, double dt, std::vector<double> times,
                                                    std::array<double, 3> alpha = {});
+
+/// Throws InputError, naming the method, when the Hamiltonian is not convex: its implicit step has no saddle point and Newton's method no monotone matrix.
+void require_convex(const HamiltonJacobiProblem& problem, const std::string& method);
+
+/// max over the grid of |dH/dp_d| (without drift) for the slopes of phi, central and one-sided. Exchanges the ghosts of phi.
+/// @note Collective.
+std::array<double, 3> max_speeds(const HamiltonJacobiProblem& problem, Field& phi, int level = 0);
+
+/// Splitting::LaxFriedrichs: raises alpha_d to 1.1 times the largest speed of phi where it is smaller. All implicit solvers call it before a step, so that they share
+/// one scheme. True when something changed.
+/// @note Collective.
+bool adapt_numerical_speeds(HamiltonJacobiProblem& problem, Field& phi);
 
 }  // namespace wasserflow

@@ -1,0 +1,224 @@
+#include "solvers/pdhg.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace wasserflow {
+namespace {
+
+/// Copies of iterates, made once and refilled.
+class Snapshot {
+ public:
+  void take(const std::vector<Field*>& fields) {
+    if (copies_.empty())
+      for (const Field* f : fields) copies_.push_back(f->clone());
+    else
+      for (std::size_t i = 0; i < fields.size(); ++i)
+        for (int k = 0; k < fields[i]->levels(); ++k) copies_[i].copy_level(k, *fields[i], k);
+  }
+  void put_back(const std::vector<Field*>& fields) const {
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      for (int k = 0; k < fields[i]->levels(); ++k) fields[i]->copy_level(k, copies_[i], k);
+  }
+  const std::vector<Field>& fields() const { return copies_; }
+
+ private:
+  std::vector<Field> copies_;
+};
+
+/// Running mean of the iterates since the last restart.
+class Average {
+ public:
+  void reset() { count_ = 0; }
+  int count() const { return count_; }
+  void add(const std::vector<Field*>& fields) {
+    if (mean_.empty())
+      for (const Field* f : fields) mean_.push_back(f->clone());
+    ++count_;
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      for (int k = 0; k < fields[i]->levels(); ++k) {
+        double* m = mean_[i].level(k);
+        const double* v = fields[i]->level(k);
+        const std::ptrdiff_t n = fields[i]->layout().owned();
+        if (count_ == 1)
+          std::copy_n(v, n, m);
+        else
+          for (std::ptrdiff_t p = 0; p < n; ++p) m[p] += (v[p] - m[p]) / count_;
+      }
+  }
+  void swap_with(const std::vector<Field*>& fields) {
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      for (int k = 0; k < fields[i]->levels(); ++k)
+        std::swap_ranges(fields[i]->level(k), fields[i]->level(k) + fields[i]->layout().owned(), mean_[i].level(k));
+  }
+
+ private:
+  std::vector<Field> mean_;
+  int count_ = 0;
+};
+
+double worst(const std::vector<Residual>& residuals) {
+  double w = 0;
+  for (const Residual& r : residuals) w = std::max(w, r.absolute);
+  return w;
+}
+
+constexpr double largest = 1e9;  // bound of the weight and of its inverse
+
+/// Malitsky & Pock 2018, Algorithm 1: the state of the step length between iterations.
+struct LineSearch {
+  double tau = 0;
+  double theta = 1;
+  Snapshot before;
+};
+
+}  // namespace
+
+std::string to_string(StopReason reason) {
+  switch (reason) {
+    case StopReason::Converged: return "converged";
+    case StopReason::IterationLimit: return "iteration_limit";
+    case StopReason::Diverged: return "diverged";
+  }
+  return "?";
+}
+
+void PdhgParameters::validate() const {
+  const auto demand = [](bool good, const char* field, const char* interval, double value) {
+    if (!good) throw InputError(fmt::format("solver.{} must be {}, not {}", field, interval, value));
+  };
+  demand(tolerance >= 0, "tolerance", ">= 0", tolerance);
+  demand(relative_tolerance >= 0 && relative_tolerance < 1, "relative_tolerance", "in [0, 1)", relative_tolerance);
+  demand(max_iterations >= 1, "max_iterations", ">= 1", max_iterations);
+  demand(check_every >= 1, "check_every", ">= 1", check_every);
+  demand(step_product > 0 && step_product < 1, "step_product", "in (0, 1)", step_product);
+  demand(weight > 0 && std::isfinite(weight), "weight", "> 0", weight);
+  demand(balance_up > 1, "balance_up", "> 1", balance_up);
+  demand(balance_down > 1, "balance_down", "> 1", balance_down);
+  demand(balance_factor > 1, "balance_factor", "> 1", balance_factor);
+  demand(relaxation >= 1 && relaxation < 2, "relaxation", "in [1, 2)", relaxation);
+  demand(restart_every >= 0, "restart_every", ">= 0", restart_every);
+  if (rule == StepRule::MalitskyPock && relaxation != 1) throw InputError("solver.relaxation must be 1 with solver.steps = \"malitsky_pock\"");
+}
+
+PdhgParameters PdhgParameters::read(const Parameters& p) {
+  PdhgParameters s;
+  s.tolerance = p.real("tolerance", "absolute tolerance of every residual (mean |R|, units of phi over time)", s.tolerance, Range::nonnegative());
+  s.relative_tolerance = p.real("relative_tolerance", "tolerance relative to the scale of each residual", s.relative_tolerance, Range{0, 1, false, true});
+  s.max_iterations = p.integer("max_iterations", "iterations a solve (a window) may take", s.max_iterations, Range::at_least(1));
+  s.check_every = p.integer("check_every", "iterations between evaluations of the residuals", s.check_every, Range::at_least(1));
+  const std::string rule = p.choice("steps", "step sizes: balanced (weight adapts to the residuals), fixed, malitsky_pock (line search)",
+                                    {"balanced", "fixed", "malitsky_pock"}, "balanced");
+  s.rule = rule == "fixed" ? StepRule::Fixed : rule == "balanced" ? StepRule::Balanced : StepRule::MalitskyPock;
+  s.step_product = p.real("step_product", "tau * sigma * |K|^2", s.step_product, Range{0, 1, true, true});
+  s.weight = p.real("weight", "primal weight w at the start, in units of the problem's scales: tau = s/w, sigma = s*w", s.weight, Range::positive());
+  s.balance_up = p.real("balance_up", "w grows when the dual residual exceeds this times the primal one", s.balance_up, Range{1, 1e300, true, false});
+  s.balance_down = p.real("balance_down", "w shrinks when the primal residual exceeds this times the dual one", s.balance_down, Range{1, 1e300, true, false});
+  s.balance_factor = p.real("balance_factor", "factor of a change of w", s.balance_factor, Range{1, 1e300, true, false});
+  s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
+  s.restart_every = p.integer("restart_every", "iterations between candidate restarts at the average iterate (0: none)", s.restart_every, Range::at_least(0));
+  if (s.rule == StepRule::MalitskyPock && s.relaxation != 1) p.fail("relaxation", "must be 1 with steps = \"malitsky_pock\"");
+  s.validate();
+  return s;
+}
+
+std::optional<StopReason> termination(const PdhgParameters& criteria, int iterations, const std::vector<Residual>& residuals) {
+  bool met = true;
+  for (const Residual& r : residuals) {
+    if (!std::isfinite(r.absolute)) return StopReason::Diverged;
+    if (!(r.absolute <= criteria.tolerance + criteria.relative_tolerance * r.scale)) met = false;
+  }
+  if (met) return StopReason::Converged;
+  if (iterations >= criteria.max_iterations) return StopReason::IterationLimit;
+  return std::nullopt;
+}
+
+Pdhg::Pdhg(PdhgParameters parameters) : parameters_(parameters), weight_(parameters.weight) { parameters_.validate(); }
+
+SolveReport Pdhg::solve(SaddlePoint& problem) {
+  const PdhgParameters& par = parameters_;
+  SolveReport report;
+  const std::vector<Field*> dual = problem.dual();
+  std::vector<Field*> all = problem.primal();
+  all.insert(all.end(), dual.begin(), dual.end());
+  const bool search = par.rule == StepRule::MalitskyPock;
+  report.step = std::sqrt(par.step_product / (search ? 1.0 : problem.operator_norm_squared()));
+  LineSearch line;
+  line.tau = report.step / weight_;
+  Average average;
+
+  for (int k = 0;; ++k) {
+    if (k % par.check_every == 0 || k == par.max_iterations) {
+      report.residuals = problem.residuals();
+      report.operator_passes += 1;
+      report.iterations = k;
+      if (monitor) monitor({k, &report.residuals, weight_, report.step});
+      if (const std::optional<StopReason> reason = termination(par, k, report.residuals)) {
+        report.reason = *reason;
+        break;
+      }
+      // Restart at the average where it is better: an LP-like problem spirals around its solution, the average sits in the middle (PDLP).
+      if (par.restart_every > 0 && average.count() >= par.restart_every) {
+        average.swap_with(all);
+        const double candidate = worst(problem.residuals());
+        report.operator_passes += 1;
+        if (candidate < worst(report.residuals))
+          ++report.restarts;
+        else
+          average.swap_with(all);
+        average.reset();
+      }
+    }
+
+    if (search) {
+      line.before.take(dual);
+      problem.primal_step(line.tau, 1);
+      report.operator_passes += 2;
+      const double beta = weight_ * weight_;
+      double trial = line.tau * std::sqrt(1 + line.theta);
+      double scaled = 1;
+      for (int attempt = 0;; ++attempt) {
+        const double theta = trial / line.tau;
+        problem.scale_extrapolation(theta / scaled);
+        scaled = theta;
+        problem.dual_step(beta * trial, 1, false);
+        const double lhs = std::sqrt(beta) * trial * problem.adjoint_distance(line.before.fields());
+        const double rhs = problem.dual_distance(line.before.fields());
+        report.operator_passes += 3;
+        if (lhs <= 0.99 * rhs || rhs == 0 || attempt == 60 || !std::isfinite(lhs)) {
+          line.theta = theta;
+          line.tau = trial;
+          break;
+        }
+        line.before.put_back(dual);
+        trial *= 0.7;
+      }
+      report.step = line.tau * weight_;
+    } else {
+      const double tau = report.step / weight_;
+      const double sigma = report.step * weight_;
+      // The balance is looked at on the iteration before a check.
+      const bool measure = par.rule == StepRule::Balanced && (k + 1) % par.check_every == 0;
+      problem.primal_step(tau, par.relaxation);
+      const double primal_error = measure ? problem.primal_error(tau, par.relaxation) : 0;
+      const double dual_error = problem.dual_step(sigma, par.relaxation, measure) / sigma;
+      report.operator_passes += measure ? 4 : 3;
+      if (measure) {
+        // While a face of the dual constraint is being crossed x stands still and y moves with constant speed sigma |residual|: only a larger sigma helps.
+        const double before = weight_;
+        if (dual_error > par.balance_up * primal_error)
+          weight_ = std::min(weight_ * par.balance_factor, largest);
+        else if (primal_error > par.balance_down * dual_error)
+          weight_ = std::max(weight_ / par.balance_factor, 1 / largest);
+        if (weight_ != before) ++report.weight_changes;
+      }
+    }
+    if (par.restart_every > 0) average.add(all);
+  }
+  report.weight = weight_;
+  return report;
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,93 @@
+#pragma once
+/// The preconditioned primal-dual hybrid gradient method: one loop for every equation.
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "grids/support/parameters.hpp"
+#include "solvers/saddle_point.hpp"
+
+namespace wasserflow {
+
+/// How the two step sizes tau = s / w, sigma = s * w are chosen (s: step, w: weight).
+enum class StepRule {
+  Fixed,          ///< s^2 = step_product / norm^2, w = initial_weight throughout
+  Balanced,       ///< same s; w grows while the dual residual alone stays, shrinks while the primal one does (Goldstein, Li, Yuan 2015)
+  MalitskyPock,   ///< s from a line search that needs no norm (Malitsky & Pock 2018), w fixed
+};
+
+/// All knobs of the loop. read() documents each and gives ranges; validate() names the bad field and its interval.
+struct PdhgParameters {
+  double tolerance = 1e-6;           ///< absolute: stop when every residual is below tolerance + relative_tolerance * scale
+  double relative_tolerance = 0;
+  int max_iterations = 10000;        ///< a solve
+  int check_every = 5;               ///< iterations between evaluations of the residuals
+  StepRule rule = StepRule::Balanced;
+  double step_product = 0.98;        ///< tau sigma norm^2, < 1
+  double weight = 0.3;               ///< first w; see Pdhg::weight
+  double balance_up = 20;            ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
+  double balance_down = 30;          ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
+  double balance_factor = 10;
+  double relaxation = 1;             ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
+  int restart_every = 0;             ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
+
+  /// Throws InputError naming the field and its interval.
+  void validate() const;
+  static PdhgParameters read(const Parameters& solver);
+};
+
+enum class StopReason {
+  Converged,       ///< residuals below their tolerances; the iterate is the answer
+  IterationLimit,  ///< the iterate is the last one, its residuals are above tolerance
+  Diverged,        ///< NaN or infinity; the iterate is meaningless
+};
+std::string to_string(StopReason reason);
+
+/// Work and outcome of a solve.
+struct [[nodiscard]] SolveReport {
+  StopReason reason = StopReason::IterationLimit;
+  int iterations = 0;
+  long operator_passes = 0;        ///< applications of K, K^T and P^{-1} counted as one each
+  std::vector<Residual> residuals;
+  double weight = 0;               ///< w at the end
+  double step = 0;                 ///< s at the end
+  int restarts = 0;
+  int weight_changes = 0;
+};
+
+/// Pure function of criteria and residuals: the reason to stop, if there is one. Divergence is seen here too (NaN residuals).
+std::optional<StopReason> termination(const PdhgParameters& criteria, int iterations, const std::vector<Residual>& residuals);
+
+/// What a monitor sees at every check.
+struct PdhgProgress {
+  int iteration = 0;
+  const std::vector<Residual>* residuals = nullptr;
+  double weight = 0;
+  double step = 0;
+};
+
+/// The loop
+///   x+ = x - tau P^{-1}(K^T y + c),  y+ = prox_{sigma F*}(y + sigma K(2 x+ - x)),
+/// with checks, weight changes and restarts between its iterations. It keeps the weight from one solve to the next, so that a
+/// sequence of similar problems (time steps) profits. One object a sequence.
+class Pdhg {
+ public:
+  explicit Pdhg(PdhgParameters parameters);
+
+  /// Iterates from the problem's present (x, y). Throws nothing for non-convergence: see SolveReport.
+  /// @note Collective.
+  SolveReport solve(SaddlePoint& problem);
+
+  const PdhgParameters& parameters() const { return parameters_; }
+  double weight() const { return weight_; }
+  void set_weight(double w) { weight_ = w; }
+  /// Called at every check with the current residuals.
+  std::function<void(const PdhgProgress&)> monitor;
+
+ private:
+  PdhgParameters parameters_;
+  double weight_;
+};
+
+}  // namespace wasserflow
