@@ -54,6 +54,10 @@ std::vector<std::int64_t> create(const std::string& path, std::span<const NamedF
     H5Id& scale = scales[static_cast<std::size_t>(d)];
     scale = H5Id(h5_check(H5Dopen2(file.get(), axis.c_str(), H5P_DEFAULT), path, "open " + axis));
     h5_check(H5DSset_scale(scale.get(), axis.c_str()), path, "make a dimension scale of " + axis);
+    if (d >= grid.dim()) continue;
+    h5_attribute(scale.get(), path, "lower", grid.axis(d).lower);
+    h5_attribute(scale.get(), path, "upper", grid.axis(d).upper);
+    h5_attribute(scale.get(), path, "boundary", std::string(name(grid.axis(d).boundary)));
   }
   H5Id integrity(h5_check(H5Gcreate2(file.get(), "integrity", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), path, "create integrity"));
   std::vector<std::int64_t> offsets;

@@ -3,7 +3,8 @@
 ///
 ///   /NAME            every field: float64, shape (nz, ny, nx) with 1 for a missing axis, contiguous, not compressed; cell averages stand as nodes at
 ///                    the cell centres
-///   /x /y /z         coordinates of the nodes, attached to the fields as dimension scales z y x (0 for a missing axis)
+///   /x /y /z         coordinates of the nodes, attached to the fields as dimension scales z y x (0 for a missing axis), with the attributes lower,
+///                    upper (the box) and boundary (its kind)
 ///   /integrity/NAME  uint64, shape (slabs, 3): first point, number of points, CRC-32 of the float64 values in x-fastest order
 ///   attribute time   physical time (saved times)
 #include <hdf5.h>

@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   const std::string directory = argv[1];
   const int dim = std::atoi(argv[2]), cells = std::atoi(argv[3]);
   std::vector<Axis> axes{
-      {-1.0, 1.0, cells, Boundary::Periodic, 0}, {0.0, 3.0, cells + 2, Boundary::NoFlux, 0.5}, {2.0, 4.0, cells - 2, Boundary::Periodic, 0}};
+      {-1.0, 1.0, cells, Boundary::Periodic, 0}, {0.0, 3.0, 2 * cells, Boundary::NoFlux, 0.5}, {2.0, 4.0, cells / 2, Boundary::Periodic, 0}};
   axes.resize(static_cast<std::size_t>(dim));
   const LayoutPtr layout = make_layout(MPI_COMM_WORLD, Grid(axes));
   const Grid& grid = layout->grid();

@@ -103,6 +103,13 @@ BOOST_AUTO_TEST_CASE(values_come_back_with_the_same_bits_through_plain_hdf5) {
         std::vector<double> nodes(static_cast<std::size_t>(grid.cells(d)));
         H5Dread(scale_set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, nodes.data());
         for (std::size_t i = 0; i < nodes.size(); ++i) BOOST_TEST(nodes[i] == (d < dim ? grid.axis(d).node(static_cast<std::int64_t>(i)) : 0.0));
+        if (d < dim) {
+          double edges[2] = {0, 0};
+          H5LTget_attribute_double(scale_set, ".", "lower", &edges[0]);
+          H5LTget_attribute_double(scale_set, ".", "upper", &edges[1]);
+          BOOST_TEST(edges[0] == grid.axis(d).lower);
+          BOOST_TEST(edges[1] == grid.axis(d).upper);
+        }
         H5Dclose(scale_set);
       }
       std::vector<double> values(static_cast<std::size_t>(grid.size()));
