@@ -38,8 +38,13 @@ double stretched_inverse(double y);
 /// Source: example 3 of Meng, Liu, Li, Osher, arXiv:2403.02468.
 FunctionPtr make_newton(const Grid& grid, FunctionPtr g);
 
-/// What [reference] of a problem file says; nullptr for `type = "none"` or without the table. `initial` and `diffusion` are those of the problem.
-/// A result that does not depend on time holds at the final time only (data sets). Throws InputError when the kind does not fit the problem.
+/// Cells of the reference's grid a cell of the problem's for `type = "fine_grid"`, 0 for all others: such a reference is solved for, by
+/// make_fine_grid_reference of solvers/fine_grid_reference.hpp.
+int fine_grid_refinement(const Parameters& reference);
+
+/// What [reference] of a problem file says; nullptr for `type = "none"`, for "fine_grid", or without the table. `initial` and `diffusion` are those
+/// of the problem. A result that does not depend on time holds at the final time only (data sets). Throws InputError when the kind does not fit the
+/// problem.
 FunctionPtr read_reference(const Parameters& reference, const Grid& grid, const FunctionPtr& initial, double diffusion);
 
 }  // namespace wasserflow

@@ -64,23 +64,43 @@ const Registry<Factory>& catalogue() {
     r.add("dataset", "a field of an HDF5 file, compared at the final time", [](const Given& g) {
       return read_function(g.p, "phi", "reference field at the final time: { file = \"...\", dataset = \"...\" }", g.grid.dim());
     });
+    r.add("fine_grid", "the explicit WENO5 scheme on a grid `refinement` times as fine, for problems without a closed form",
+          [](const Given& g) -> FunctionPtr {
+            fine_grid_refinement(g.p);
+            return nullptr;
+          });
     return r;
   }();
   return entries;
 }
 
-}  // namespace
-
-FunctionPtr read_reference(const Parameters& reference, const Grid& grid, const FunctionPtr& initial, double diffusion) {
+std::string reference_doc() {
   std::string doc = "exact or reference solution that errors are measured against:";
   for (const auto& [name, entry] : catalogue().entries()) doc += " " + name + " (" + entry.doc + ");";
   doc.back() = '.';
-  const std::string type = reference.text("type", doc, "none");
+  return doc;
+}
+
+}  // namespace
+
+int fine_grid_refinement(const Parameters& reference) {
+  if (reference.text("type", reference_doc(), "none") != "fine_grid") return 0;
+  return reference.integer("refinement", "cells of the reference's grid a cell of this one, along each axis", 2, Range::between(1, 16));
+}
+
+FunctionPtr read_reference(const Parameters& reference, const Grid& grid, const FunctionPtr& initial, double diffusion) {
+  const std::string type = reference.text("type", reference_doc(), "none");
   // Figures that the tests of the examples check a run against; the run itself does not need them.
   if (reference.has("expected_l1")) reference.real("expected_l1", "expected mean absolute error, for tests of this file", {}, Range::positive());
   if (reference.has("expected_tolerance"))
     reference.real("expected_tolerance", "relative deviation from expected_l1 that tests accept", {}, Range::positive());
-  return catalogue().find(reference, "type", type).make({reference, grid, initial, diffusion});
+  const auto& entry = catalogue().find(reference, "type", type);
+  try {
+    return entry.make({reference, grid, initial, diffusion});
+  } catch (const InputError& e) {  // the solutions themselves do not know the file
+    if (e.where().file.empty()) reference.fail("type", e.what());
+    throw;
+  }
 }
 
 }  // namespace wasserflow
