@@ -82,6 +82,16 @@ void HjRowOperator::derivative(double* const* plus, double* const* minus) {
   }
 }
 
+void HjRowOperator::momentum_speed(double* const* speed) {
+  problem_->kinetic->gradient(row_, q_.data(), g_.data());
+  const bool upwind = problem_->kinetic->splitting() == Splitting::Upwind;
+  for (int d = 0; d < problem_->layout->dim(); ++d) {
+    const double* up = g_[static_cast<std::size_t>(upwind ? 2 * d : d)];
+    const double* down = upwind ? g_[static_cast<std::size_t>(2 * d + 1)] : nullptr;
+    for (int i = 0; i < row_.n; ++i) speed[d][i] = down ? up[i] + down[i] : up[i];
+  }
+}
+
 ResidualNorms hj_residual(const HamiltonJacobiProblem& problem, const Field& before, int kb, Field& phi, int k, int level, Field* out, int ko) {
   const SlabLayout& s = *problem.layout;
   phi.exchange_ghosts(k, k + 1);

@@ -21,6 +21,8 @@ class HjRowOperator {
   /// plus[d][i] = dS_i/dphi at the neighbour above along d, minus[d][i] below; by consistency dS_i/dphi_i = -sum_d (plus + minus).
   /// Neighbours beyond the boundary count as independent values here.
   void derivative(double* const* plus, double* const* minus);
+  /// speed[d][i] = sum over the slots of axis d of dHh/dq_j (without drift): m_d / rho of the optimal policy.
+  void momentum_speed(double* const* speed);
 
  private:
   const HamiltonJacobiProblem* problem_;

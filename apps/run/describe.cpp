@@ -103,7 +103,7 @@ LoadedProblem load_problem(const ProblemFile& file, Application& app, MPI_Comm c
   const Parameters problem = root.table("problem", "What this problem is.");
   const std::string stem = std::filesystem::path(file.path()).stem().string();
   loaded.name = problem.text("name", "Name of the problem; the default run directory is runs/<name>.", stem);
-  problem.text("description", "For people; not used.", "");
+  problem.text("title", "For people: a line on what is solved.", "");
   if (loaded.name.empty() || loaded.name.find('/') != std::string::npos || loaded.name.starts_with('.'))
     problem.fail("name", "a name is not empty, has no '/', and does not start with '.'");
   loaded.checkpoint_seconds =
