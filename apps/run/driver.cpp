@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 
 #include "apps/run/agreement.hpp"
 #include "apps/run/describe.hpp"
@@ -104,6 +105,11 @@ class Driver {
     const std::string output = options_.output.empty() ? "runs/" + loaded_.name : options_.output;
     const std::string from = !options_.restart ? "" : options_.restart_from.empty() ? output : options_.restart_from;
     const bool continues = options_.restart && from == output;
+    if (options_.restart && !continues)
+      check_all(comm_, [&] {
+        if (rank_of(comm_) == 0 && !std::filesystem::exists(from + "/checkpoints"))
+          throw InputError(fmt::format("no valid checkpoint to restart from in {}", from));
+      });
     auto impl = std::make_unique<Run::Impl>();
     directory_ = std::make_unique<RunDirectory>(comm_, output, continues ? Mode::Restart : options_.overwrite ? Mode::Overwrite : Mode::New);
     impl->comm = comm_;

@@ -30,15 +30,11 @@ std::uint32_t state_checksum(const CheckpointData& data) {
   return crc;
 }
 
-H5Id group(hid_t where, const std::string& path, const std::string& name) {
-  return H5Id(h5_check(H5Gcreate2(where, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), path, "create " + name));
-}
-
 void write_state(hid_t file, const std::string& path, const CheckpointData& data) {
-  const H5Id state = group(file, path, "state");
+  const H5Id state = h5_group(file, path, "state");
   h5_attribute(state.get(), path, "checksum", static_cast<std::int64_t>(state_checksum(data)));
-  const H5Id reals = group(state.get(), path, "reals"), integers = group(state.get(), path, "integers");
-  const H5Id vectors = group(state.get(), path, "vectors"), texts = group(state.get(), path, "texts");
+  const H5Id reals = h5_group(state.get(), path, "reals"), integers = h5_group(state.get(), path, "integers");
+  const H5Id vectors = h5_group(state.get(), path, "vectors"), texts = h5_group(state.get(), path, "texts");
   for (const auto& [name, value] : data.reals) h5_write(reals.get(), path, name, value);
   for (const auto& [name, value] : data.integers) h5_write(integers.get(), path, name, value);
   for (const auto& [name, value] : data.vectors) h5_write(vectors.get(), path, name, std::span<const double>(value));

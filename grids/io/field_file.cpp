@@ -59,7 +59,7 @@ std::vector<std::int64_t> create(const std::string& path, std::span<const NamedF
     h5_attribute(scale.get(), path, "upper", grid.axis(d).upper);
     h5_attribute(scale.get(), path, "boundary", std::string(name(grid.axis(d).boundary)));
   }
-  H5Id integrity(h5_check(H5Gcreate2(file.get(), "integrity", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), path, "create integrity"));
+  H5Id integrity = h5_group(file.get(), path, "integrity");
   std::vector<std::int64_t> offsets;
   for (const NamedField& f : fields) {
     const std::array<hsize_t, 3> shape = shape_of(f.field->layout().grid());

@@ -20,8 +20,16 @@ H5Id text_type(std::size_t size) {
   return type;
 }
 
+/// A property list for making objects without the time of their making: equal contents give equal files.
+H5Id creation(hid_t kind) {
+  H5Id list(H5Pcreate(kind));
+  H5Pset_obj_track_times(list.get(), false);
+  return list;
+}
+
 void write_value(hid_t where, const std::string& path, const std::string& name, hid_t type, hid_t space, const void* value) {
-  H5Id dataset(h5_check(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), path, "create " + name));
+  const H5Id list = creation(H5P_DATASET_CREATE);
+  H5Id dataset(h5_check(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, list.get(), H5P_DEFAULT), path, "create " + name));
   h5_check(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value), path, "write " + name);
   if (!dataset.close()) throw IoError(path + ": cannot write " + name);
 }
@@ -93,8 +101,8 @@ hid_t h5_check(hid_t code, const std::string& path, const std::string& what) {
 }
 
 H5Id h5_create(const std::string& path) {
-  const H5Id list = access();
-  return H5Id(h5_check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list.get()), path, "create the file"));
+  const H5Id list = access(), made = creation(H5P_FILE_CREATE);
+  return H5Id(h5_check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, made.get(), list.get()), path, "create the file"));
 }
 
 H5Id h5_open(const std::string& path) {
@@ -102,9 +110,14 @@ H5Id h5_open(const std::string& path) {
   return H5Id(h5_check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, list.get()), path, "open the file"));
 }
 
+H5Id h5_group(hid_t where, const std::string& path, const std::string& name) {
+  const H5Id list = creation(H5P_GROUP_CREATE);
+  return H5Id(h5_check(H5Gcreate2(where, name.c_str(), H5P_DEFAULT, list.get(), H5P_DEFAULT), path, "create " + name));
+}
+
 H5Id h5_dataset(hid_t where, const std::string& path, const std::string& name, hid_t type, std::span<const hsize_t> shape) {
   H5Id space(h5_check(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), path, "describe " + name));
-  H5Id list(h5_check(H5Pcreate(H5P_DATASET_CREATE), path, "describe " + name));
+  const H5Id list = creation(H5P_DATASET_CREATE);
   H5Pset_layout(list.get(), H5D_CONTIGUOUS);
   H5Pset_alloc_time(list.get(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(list.get(), H5D_FILL_TIME_NEVER);

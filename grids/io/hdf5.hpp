@@ -54,6 +54,9 @@ H5Id h5_create(const std::string& path);
 /// For reading. IoError when it is missing, truncated or no HDF5 file.
 H5Id h5_open(const std::string& path);
 
+/// A new group. Objects made here do not carry the time of their making: equal contents give equal files.
+H5Id h5_group(hid_t where, const std::string& path, const std::string& name);
+
 /// Contiguous dataset with its space allocated at once and nothing written to it. Returns the dataset; its first byte in the file is h5_offset.
 H5Id h5_dataset(hid_t where, const std::string& path, const std::string& name, hid_t type, std::span<const hsize_t> shape);
 /// Offset of the raw data in the file. IoError when the dataset is not contiguous.
