@@ -90,9 +90,13 @@ NamedConstants constants_in(const Parameters& table) {
 FunctionPtr read_table(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
   const Parameters t = p.table(key, doc);
   if (t.has("file") || t.has("dataset")) {
-    const std::filesystem::path file = t.text("file", "HDF5 file, relative to the problem file.");
+    const std::string file_doc = "HDF5 file, relative to the problem file.";
+    const std::filesystem::path given = t.text("file", file_doc);
+    const std::string file = (given.is_absolute() ? given : std::filesystem::path(t.directory()) / given).lexically_normal().string();
+    // resolved.toml stands in another directory and must find the file from there.
+    t.record("file", "text", quoted(std::filesystem::absolute(file).string()), file_doc);
     const std::string dataset = t.text("dataset", "Path of the dataset of shape (nz, ny, nx) in the file.");
-    return make_dataset((file.is_absolute() ? file : std::filesystem::path(t.directory()) / file).string(), dataset, t.location("file"));
+    return make_dataset(file, dataset, t.location("file"));
   }
   if (t.has("formula")) return read_formula(t, "formula", "Formula in the coordinates, t and the constants.", dim, constants_in(t));
   if (!t.has("type")) p.fail(key, "a table that stands for a function has 'type' (a named family), 'formula', or 'file' and 'dataset'");

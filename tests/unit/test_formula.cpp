@@ -32,64 +32,36 @@ class Expressions {
   std::string make(int depth) {
     const auto a = [&] { return make(depth - 1); };
     if (depth == 0) switch (pick(6)) {
-        case 0:
-          return "x";
-        case 1:
-          return "y";
-        case 2:
-          return "z";
-        case 3:
-          return "t";
-        case 4:
-          return "2";
-        default:
-          return "0.7";
+        case 0: return "x";
+        case 1: return "y";
+        case 2: return "z";
+        case 3: return "t";
+        case 4: return "2";
+        default: return "0.7";
       }
     switch (pick(smooth_ ? 16 : 22)) {
-      case 0:
-        return "(" + a() + " + " + a() + ")";
-      case 1:
-        return "(" + a() + " - " + a() + ")";
-      case 2:
-        return a() + "*" + a();
-      case 3:
-        return a() + "/(2 + cos(" + a() + "))";
-      case 4:
-        return "(-(" + a() + "))";
-      case 5:
-        return "((" + a() + ")^2)";
-      case 6:
-        return "(sin(" + a() + ")^3)";
-      case 7:
-        return "((1.5 + sin(" + a() + "))^(-2))";
-      case 8:
-        return "sin(" + a() + ")";
-      case 9:
-        return "cos(" + a() + ")";
-      case 10:
-        return "exp(sin(" + a() + "))";
-      case 11:
-        return "log(1 + (" + a() + ")^2)";
-      case 12:
-        return "sqrt(1 + (" + a() + ")^2)";
-      case 13:
-        return "tanh(" + a() + ")";
-      case 14:
-        return "atan(" + a() + ")";
-      case 15:
-        return "atan2(sin(" + a() + "), 1.5 + cos(" + a() + "))";
-      case 16:
-        return "abs(" + a() + ")";
-      case 17:
-        return "min(" + a() + ", " + a() + ")";
-      case 18:
-        return "max(" + a() + ", " + a() + ")";
-      case 19:
-        return "(" + a() + " < " + a() + ")";
-      case 20:
-        return "(" + a() + " >= " + a() + ")";
-      default:
-        return "sign(" + a() + ")";
+      case 0: return "(" + a() + " + " + a() + ")";
+      case 1: return "(" + a() + " - " + a() + ")";
+      case 2: return a() + "*" + a();
+      case 3: return a() + "/(2 + cos(" + a() + "))";
+      case 4: return "(-(" + a() + "))";
+      case 5: return "((" + a() + ")^2)";
+      case 6: return "(sin(" + a() + ")^3)";
+      case 7: return "((1.5 + sin(" + a() + "))^(-2))";
+      case 8: return "sin(" + a() + ")";
+      case 9: return "cos(" + a() + ")";
+      case 10: return "exp(sin(" + a() + "))";
+      case 11: return "log(1 + (" + a() + ")^2)";
+      case 12: return "sqrt(1 + (" + a() + ")^2)";
+      case 13: return "tanh(" + a() + ")";
+      case 14: return "atan(" + a() + ")";
+      case 15: return "atan2(sin(" + a() + "), 1.5 + cos(" + a() + "))";
+      case 16: return "abs(" + a() + ")";
+      case 17: return "min(" + a() + ", " + a() + ")";
+      case 18: return "max(" + a() + ", " + a() + ")";
+      case 19: return "(" + a() + " < " + a() + ")";
+      case 20: return "(" + a() + " >= " + a() + ")";
+      default: return "sign(" + a() + ")";
     }
   }
 
@@ -324,4 +296,23 @@ BOOST_AUTO_TEST_CASE(errors_show_the_column_and_the_nearest_name) {
   std::string chain = "x";
   for (int i = 0; i < 4000; ++i) chain += "+x*y";
   BOOST_TEST(at(parse(chain).derivative("y"), 2, 3) == 8000);
+}
+
+BOOST_AUTO_TEST_CASE(any_text_gives_a_formula_or_an_input_error) {
+  const std::vector<std::string> pieces{"x",  "y",  "(", ")", "sin(", "if(", ",", "+",    "-",  "*", "/", "^",    "<",
+                                        "==", "&&", "!", "2", "1e3",  ".",   " ", "min(", "\n", "0", "q", "\xff", "#"};
+  std::mt19937 random(12);
+  int formulas = 0;
+  for (int k = 0; k < 20000; ++k) {
+    std::string text;
+    for (unsigned i = 0, n = 1 + random() % 9; i < n; ++i) text += pieces[random() % pieces.size()];
+    try {
+      const Formula f = parse(text);
+      ++formulas;
+      BOOST_TEST(close(at(parse(f.text()), 0.3, 0.7), at(f, 0.3, 0.7), 1e-13), text << " became " << f.text());
+      at(f.derivative("x"), 0.3, 0.7);
+    } catch (const InputError&) {
+    }
+  }
+  BOOST_TEST(formulas > 300);
 }

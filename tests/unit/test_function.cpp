@@ -285,7 +285,10 @@ BOOST_AUTO_TEST_CASE(datasets_are_read_by_slabs) {
   BOOST_TEST(has(fault(read_set("phj")), "did you mean 'phi'?"));
   BOOST_TEST(has(fault(read_set("nan")), "not finite"));
   BOOST_TEST(has(fault(read_set("group")), "there is no dataset 'group'"));
-  BOOST_TEST(starts(fault(read("[a]\nf = { file = 'missing.h5', dataset = 'phi' }")), "p.toml:2:14: there is no file ./missing.h5"));
+  BOOST_TEST(starts(fault(read("[a]\nf = { file = 'missing.h5', dataset = 'phi' }")), "p.toml:2:14: there is no file missing.h5"));
+  const ProblemFile there = ProblemFile::parse("[a]\nf = { file = 'data/missing.h5', dataset = 'phi' }", "runs/p.toml");
+  BOOST_TEST(has(fault(read_function(there.root().table("a", "A table."), "f", "A function.", 2)), "there is no file runs/data/missing.h5"));
+  BOOST_TEST(has(there.resolved_toml(), (std::filesystem::current_path() / "runs/data/missing.h5").string()));
   BOOST_TEST(has(fault(make_dataset("/proc/self/exe", "phi")), "not an HDF5 file"));
   BOOST_CHECK_THROW(Tabulated(read_set("line"), layout, std::vector<double>{0}), InputError);
   // Unbound data are no field.
