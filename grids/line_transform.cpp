@@ -6,26 +6,22 @@
 
 #include "grids/spectral_transform.hpp"
 #include "grids/support/errors.hpp"
+#include "grids/support/pack.hpp"
+
+// Packs are only passed between functions of this file.
+#pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace wasserflow {
 namespace {
 
 fftw_complex* complex(double* p) { return reinterpret_cast<fftw_complex*>(p); }
 
-// Four complex numbers. Compilers do not vectorise loops that run forward and backward over interleaved complex numbers.
-using Pack = double __attribute__((vector_size(64)));
-using Index = long long __attribute__((vector_size(64)));
-constexpr int pack = 4;
+constexpr int pack = 4;  // complex numbers in a Pack
 constexpr Pack conjugate{1, -1, 1, -1, 1, -1, 1, -1};
 
-Pack load(const double* p) {
-  Pack v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-void store(double* p, Pack v) { std::memcpy(p, &v, sizeof v); }
-Pack reverse(Pack v) { return __builtin_shuffle(v, Index{6, 7, 4, 5, 2, 3, 0, 1}); }
-Pack swap(Pack v) { return __builtin_shuffle(v, Index{1, 0, 3, 2, 5, 4, 7, 6}); }
+Pack reverse(Pack v) { return __builtin_shuffle(v, PackIndex{6, 7, 4, 5, 2, 3, 0, 1}); }
+Pack reverse_all(Pack v) { return __builtin_shuffle(v, PackIndex{7, 6, 5, 4, 3, 2, 1, 0}); }
+Pack swap(Pack v) { return __builtin_shuffle(v, PackIndex{1, 0, 3, 2, 5, 4, 7, 6}); }
 
 /// For the pairs (k, m - k) of a complex line of m values, in place, with s = x[k] + conj x[m-k], d = x[k] - conj x[m-k] and t the table:
 ///   x[k] = h s + t[k] d,  x[m-k] = conj(h s - t[k] d).       Not for k = 0.
@@ -38,8 +34,8 @@ void rotate_pairs(double* x, int m, const double* table, double h) {
     const Pack a = load(low), b = reverse(load(high)) * conjugate;
     const Pack s = a + b, d = a - b;
     const Pack p0 = load(t), p1 = load(t + 8);
-    const Pack real = __builtin_shuffle(p0, p1, Index{0, 1, 4, 5, 8, 9, 12, 13});
-    const Pack imaginary = __builtin_shuffle(p0, p1, Index{2, 3, 6, 7, 10, 11, 14, 15});
+    const Pack real = __builtin_shuffle(p0, p1, PackIndex{0, 1, 4, 5, 8, 9, 12, 13});
+    const Pack imaginary = __builtin_shuffle(p0, p1, PackIndex{2, 3, 6, 7, 10, 11, 14, 15});
     const Pack turned = real * d + imaginary * swap(d);
     store(low, h * s + turned);
     store(high, reverse((h * s - turned) * conjugate));
@@ -133,40 +129,43 @@ void cosine_modes_back(const double* x, int n, const double* cosine, const doubl
   }
 }
 
-/// The same for a real line, from its modes 0 ... n / 2.
-void real_cosine_modes(const double* __restrict z, int n, const double* __restrict cosine, const double* __restrict sine, bool sines,
-                       double* __restrict x) {
-  const auto store_all = [&](double* __restrict low, double* __restrict high) {  // X[k] at low[k], X[n-k] at high[-k]; for sines the other way round
-    for (int k = 1; k <= (n - 1) / 2; ++k) low[k] = 2 * (cosine[2 * k] * z[2 * k] + sine[2 * k] * z[2 * k + 1]);
-    for (int k = 1; k <= (n - 1) / 2; ++k) high[-k] = 2 * (sine[2 * k] * z[2 * k] - cosine[2 * k] * z[2 * k + 1]);
-  };
-  if (!sines) {
-    x[0] = 2 * z[0];
-    store_all(x, x + n);
-    if (n % 2 == 0) x[n / 2] = 2 * cosine[n] * z[n];
-    return;
+/// The same for a real line and its modes 0 ... n / 2:  X[k] = 2 Re(w z[k]),  X[n-k] = -2 Im(w z[k]). Tables with one entry a mode.
+void real_cosine_modes(const double* z, int n, const double* cosine, const double* sine, bool sines, double* x) {
+  const auto place = [&](int k) { return x + (sines ? n - 1 - k : k); };
+  *place(0) = 2 * z[0];
+  int k = 1;
+  for (; k + 7 <= (n - 1) / 2; k += 8) {
+    const Pack p = load(z + 2 * k), q = load(z + 2 * k + 8), c = load(cosine + k), d = load(sine + k);
+    const Pack re = __builtin_shuffle(p, q, PackIndex{0, 2, 4, 6, 8, 10, 12, 14});
+    const Pack im = __builtin_shuffle(p, q, PackIndex{1, 3, 5, 7, 9, 11, 13, 15});
+    const Pack low = 2 * (c * re + d * im), high = 2 * (d * re - c * im);
+    store(sines ? x + k - 1 : x + k, sines ? high : low);
+    store(x + n - k - (sines ? 8 : 7), reverse_all(sines ? low : high));
   }
-  x[n - 1] = 2 * z[0];
-  for (int k = 1; k <= (n - 1) / 2; ++k) x[n - 1 - k] = 2 * (cosine[2 * k] * z[2 * k] + sine[2 * k] * z[2 * k + 1]);
-  for (int k = 1; k <= (n - 1) / 2; ++k) x[k - 1] = 2 * (sine[2 * k] * z[2 * k] - cosine[2 * k] * z[2 * k + 1]);
-  if (n % 2 == 0) x[n / 2 - 1] = 2 * cosine[n] * z[n];
+  for (; k <= n / 2; ++k) {
+    *place(n - k) = 2 * (sine[k] * z[2 * k] - cosine[k] * z[2 * k + 1]);
+    *place(k) = 2 * (cosine[k] * z[2 * k] + sine[k] * z[2 * k + 1]);
+  }
 }
 
-void real_cosine_modes_back(const double* __restrict x, int n, const double* __restrict cosine, const double* __restrict sine, bool sines,
-                            double* __restrict z) {
-  z[0] = sines ? x[n - 1] : x[0];
+void real_cosine_modes_back(const double* x, int n, const double* cosine, const double* sine, bool sines, double* z) {
+  const auto mode = [&](int k) { return x[sines ? n - 1 - k : k]; };
+  z[0] = mode(0);
   z[1] = 0;
-  const auto load_all = [&](const auto& mode) {
-    for (int k = 1; k <= n / 2; ++k) {
-      const double a = mode(k), b = mode(n - k);
-      z[2 * k] = cosine[2 * k] * a + sine[2 * k] * b;
-      z[2 * k + 1] = sine[2 * k] * a - cosine[2 * k] * b;
-    }
-  };
-  if (sines)
-    load_all([&](int k) { return x[n - 1 - k]; });
-  else
-    load_all([&](int k) { return x[k]; });
+  int k = 1;
+  for (; k + 7 <= n / 2; k += 8) {
+    const Pack ascending = load(sines ? x + k - 1 : x + k), descending = reverse_all(load(x + n - k - (sines ? 8 : 7)));
+    const Pack a = sines ? descending : ascending, b = sines ? ascending : descending;
+    const Pack c = load(cosine + k), d = load(sine + k);
+    const Pack re = c * a + d * b, im = d * a - c * b;
+    store(z + 2 * k, __builtin_shuffle(re, im, PackIndex{0, 8, 1, 9, 2, 10, 3, 11}));
+    store(z + 2 * k + 8, __builtin_shuffle(re, im, PackIndex{4, 12, 5, 13, 6, 14, 7, 15}));
+  }
+  for (; k <= n / 2; ++k) {
+    const double a = mode(k), b = mode(n - k);
+    z[2 * k] = cosine[k] * a + sine[k] * b;
+    z[2 * k + 1] = sine[k] * a - cosine[k] * b;
+  }
 }
 
 }  // namespace
@@ -203,7 +202,7 @@ LineTransform::LineTransform(AxisTransform kind, int n, int parts, int lines, st
   if (!fourier) {
     work_ = std::move(a);
     for (int k = 0; k <= n; ++k)
-      for (int c = 0; c < 2; ++c) {
+      for (int c = 0; c < parts; ++c) {
         cosine_.push_back(static_cast<double>(std::cos(pi * k / (2 * n))));
         sine_.push_back(static_cast<double>(std::sin(pi * k / (2 * n))));
       }

@@ -38,7 +38,7 @@ class LineTransform {
   FftwPlan forward_, backward_;
   FftwBuffer work_;
   std::vector<double> turn_, turn_back_;  ///< rotations that split a complex line of half the length into the modes of the real one, and back
-  std::vector<double> cosine_, sine_;     ///< of pi k / (2 n), each twice
+  std::vector<double> cosine_, sine_;     ///< of pi k / (2 n), `parts` times each
 };
 
 }  // namespace wasserflow

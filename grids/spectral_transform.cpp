@@ -9,6 +9,7 @@
 #include "grids/line_transform.hpp"
 #include "grids/support/errors.hpp"
 #include "grids/support/mpi.hpp"
+#include "grids/support/pack.hpp"
 
 namespace wasserflow {
 namespace {
@@ -25,14 +26,19 @@ void copy(double* to, const double* from, std::ptrdiff_t n) { std::memcpy(to, fr
 /// to[c][r] = from[r][c] for `rows` x `columns` elements of `parts` doubles; `from_row`, `to_row`: doubles from row to row.
 template <int parts>
 void transpose(const double* from, std::ptrdiff_t from_row, int rows, int columns, double* to, std::ptrdiff_t to_row) {
-  constexpr int tile = 8;
-  constexpr std::size_t size = parts * sizeof(double);
-  const auto move = [&](int r, int c) { std::memcpy(to + c * to_row + r * parts, from + r * from_row + c * parts, size); };
+  constexpr int tile = parts == 2 ? 4 : 8;
   const int r_end = rows / tile * tile, c_end = columns / tile * tile;
-  for (int r0 = 0; r0 < r_end; r0 += tile)
-    for (int c0 = 0; c0 < c_end; c0 += tile)
-      for (int c = c0; c < c0 + tile; ++c)
-        for (int r = r0; r < r0 + tile; ++r) move(r, c);
+  const auto tile_at = [&](int r, int c) {
+    (parts == 2 ? transpose_complex_4x4 : transpose_real_8x8)(from + r * from_row + c * parts, from_row, to + c * to_row + r * parts, to_row);
+  };
+  if (rows < columns) {
+    for (int c = 0; c < c_end; c += tile)
+      for (int r = 0; r < r_end; r += tile) tile_at(r, c);
+  } else {
+    for (int r = 0; r < r_end; r += tile)
+      for (int c = 0; c < c_end; c += tile) tile_at(r, c);
+  }
+  const auto move = [&](int r, int c) { std::memcpy(to + c * to_row + r * parts, from + r * from_row + c * parts, parts * sizeof(double)); };
   for (int c = 0; c < c_end; ++c)
     for (int r = r_end; r < rows; ++r) move(r, c);
   for (int c = c_end; c < columns; ++c)

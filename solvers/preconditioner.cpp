@@ -2,18 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "grids/support/errors.hpp"
+#include "grids/support/pack.hpp"
+
+// Packs are only passed between functions of this file.
+#pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace wasserflow {
 namespace {
 
 constexpr int lanes = 8;  // doubles solved at once; rows of modes are padded to whole ones
 
-/// Symbol along `axis`, each value `copies` times, padded by zeros; zeros for an axis that is not there.
-std::vector<double> spread(const AxisSymbols& symbols, int axis, int modes, int copies, const char* what) {
-  std::vector<double> out(static_cast<std::size_t>(modes) * static_cast<std::size_t>(copies) + 2 * lanes, 0.0);
+/// Symbol along `axis`, padded by zeros to whole packs; zeros for an axis that is not there.
+std::vector<double> padded(const AxisSymbols& symbols, int axis, int modes, const char* what) {
+  std::vector<double> out(static_cast<std::size_t>(modes + lanes), 0.0);
   if (axis < 0) return out;
   const std::vector<double>& in = symbols.axis[static_cast<std::size_t>(axis)];
   if (in.empty()) return out;
@@ -22,9 +24,65 @@ std::vector<double> spread(const AxisSymbols& symbols, int axis, int modes, int 
   for (int k = 0; k < modes; ++k) {
     const double value = in[static_cast<std::size_t>(k)];
     if (!(value >= 0)) throw InputError(fmt::format("preconditioner: the {} symbol of axis {} is {} at mode {}, not >= 0", what, axis, value, k));
-    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(k) * copies, copies, value);
+    out[static_cast<std::size_t>(k)] = value;
   }
   return out;
+}
+
+/// One row of modes: v = v0 + v[column], s = s0 + s[column], a = a0 + a1 v, b = b0 + b1 v.
+struct MetricRow {
+  int levels, columns;
+  std::ptrdiff_t stride;
+  double scale, v0, s0, a0, a1, b0, b1, first_a, first_b, last_a, last_b, null_entry;
+  const double* v;
+  const double* s;
+  double* pivots;
+};
+
+/// Value of a mode for each of its parts: `half` 0 and 1 are the first and the last four modes of complex data.
+template <int parts>
+Pack spread_modes(Pack modes, int half) {
+  if (parts == 1) return modes;
+  return half == 0 ? __builtin_shuffle(modes, PackIndex{0, 0, 1, 1, 2, 2, 3, 3}) : __builtin_shuffle(modes, PackIndex{4, 4, 5, 5, 6, 6, 7, 7});
+}
+
+/// Thomas' algorithm for eight modes at a time, right-hand side times scale.
+template <int parts>
+void solve_row(const MetricRow& m, double* row) {
+  for (int i = 0; i < m.columns; i += lanes) {
+    double* const x = row + static_cast<std::ptrdiff_t>(i) * parts;
+    const Pack v = m.v0 + load(m.v + i), s = m.s0 + load(m.s + i), a = m.a0 + m.a1 * v, b = m.b0 + m.b1 * v;
+    const Pack a2 = a * a, b2 = b * b, ab = a * b;
+    Pack diagonal = m.first_a * a2 + m.first_b * b2 + s;
+    if (m.null_entry > 0) diagonal = (v == 0.0) & (s == 0.0) ? diagonal + m.null_entry : diagonal;
+    if (m.levels == 1) {
+      const Pack factor = m.scale / diagonal;
+      for (int half = 0; half < parts; ++half) store(x + 8 * half, load(x + 8 * half) * spread_modes<parts>(factor, half));
+      continue;
+    }
+    Pack pivot = 1.0 / diagonal;
+    store(m.pivots, pivot);
+    for (int half = 0; half < parts; ++half) store(x + 8 * half, load(x + 8 * half) * m.scale);
+    for (int l = 1; l < m.levels; ++l) {
+      const bool last = l + 1 == m.levels;
+      const Pack factor = ab * pivot;
+      pivot = 1.0 / ((last ? m.last_a : 1) * a2 + (last ? m.last_b : 1) * b2 + s - ab * factor);
+      store(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes, pivot);
+      double* const y = x + l * m.stride;
+      for (int half = 0; half < parts; ++half)
+        store(y + 8 * half, load(y + 8 * half) * m.scale - spread_modes<parts>(factor, half) * load(y - m.stride + 8 * half));
+    }
+    Pack after[parts];
+    for (int half = 0; half < parts; ++half) after[half] = Pack{};
+    for (int l = m.levels - 1; l >= 0; --l) {
+      const Pack p = load(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes);
+      double* const y = x + l * m.stride;
+      for (int half = 0; half < parts; ++half) {
+        after[half] = (load(y + 8 * half) - spread_modes<parts>(ab, half) * after[half]) * spread_modes<parts>(p, half);
+        store(y + 8 * half, after[half]);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -56,16 +114,14 @@ void SpectralPreconditioner::set(const TimeOperator& time, const AxisSymbols& vi
   if (!(time.dt > 0)) throw InputError(fmt::format("preconditioner: dt = {} must be > 0", time.dt));
   if (!(time.theta >= 0 && time.theta <= 1)) throw InputError(fmt::format("preconditioner: theta = {} must be in [0, 1]", time.theta));
   if (!(shift >= 0)) throw InputError(fmt::format("preconditioner: shift = {} must be >= 0", shift));
-  const auto table = [&](const AxisSymbols& symbols, int axis, int copies, const char* what) {
-    return spread(symbols, axis, transform_.modes(axis), copies, what);
-  };
-  const int rows = transform_.row_axis(), columns = transform_.column_axis(), outer = transform_.outer_axis(), parts = transform_.parts();
-  v_row_ = table(viscosity, rows, 1, "viscosity");
-  v_column_ = table(viscosity, columns, parts, "viscosity");
-  v_outer_ = table(viscosity, outer, 1, "viscosity");
-  s_row_ = table(gradient, rows, 1, "gradient");
-  s_column_ = table(gradient, columns, parts, "gradient");
-  s_outer_ = table(gradient, outer, 1, "gradient");
+  const auto table = [&](const AxisSymbols& symbols, int axis, const char* what) { return padded(symbols, axis, transform_.modes(axis), what); };
+  const int rows = transform_.row_axis(), columns = transform_.column_axis(), outer = transform_.outer_axis();
+  v_row_ = table(viscosity, rows, "viscosity");
+  v_column_ = table(viscosity, columns, "viscosity");
+  v_outer_ = table(viscosity, outer, "viscosity");
+  s_row_ = table(gradient, rows, "gradient");
+  s_column_ = table(gradient, columns, "gradient");
+  s_outer_ = table(gradient, outer, "gradient");
   time_ = time;
   shift_ = shift;
 }
@@ -81,63 +137,30 @@ void SpectralPreconditioner::apply(const SpectralTransform::Source& source, cons
 }
 
 void SpectralPreconditioner::solve_block(const ModeBlock& block) {
-  const double scale = transform_.normalisation();
-  const double inverse_dt = 1 / time_.dt, theta = time_.theta;
-  const int levels = block.levels;
-  const std::ptrdiff_t stride = block.level_stride;
-  // Of b^2 and a^2 every diagonal entry has both, but for a corner.
-  const TimeEnds ends = time_.ends;
-  const double first_b = ends == TimeEnds::InitialValue && levels > 1 ? 1 : 0;
-  const double first_a = ends == TimeEnds::Planning && levels == 1 ? 0 : 1;
-  const double last_a = ends == TimeEnds::Planning ? 0 : 1;
-  const double last_b = ends == TimeEnds::InitialValue ? 0 : 1;
-  const double* __restrict vc = v_column_.data();
-  const double* __restrict sc = s_column_.data();
-  double* __restrict pivot = pivots_.data();
-
+  const double inverse_dt = 1 / time_.dt;
+  const bool planning = time_.ends == TimeEnds::Planning, initial = time_.ends == TimeEnds::InitialValue;
+  MetricRow m;
+  m.levels = block.levels;
+  m.stride = block.level_stride;
+  m.columns = block.columns;
+  m.scale = transform_.normalisation();
+  m.a0 = inverse_dt;
+  m.a1 = time_.theta;
+  m.b0 = -inverse_dt;
+  m.b1 = 1 - time_.theta;
+  // Of a^2 and b^2 every diagonal entry has both, but for a corner.
+  m.first_a = planning && block.levels == 1 ? 0 : 1;
+  m.first_b = initial && block.levels > 1 ? 1 : 0;
+  m.last_a = planning ? 0 : 1;
+  m.last_b = initial ? 0 : 1;
+  m.null_entry = planning ? inverse_dt * inverse_dt : 0;
+  m.v = v_column_.data();
+  m.s = s_column_.data();
+  m.pivots = pivots_.data();
   for (int j = 0; j < block.rows; ++j) {
-    const double v0 = v_outer_[static_cast<std::size_t>(block.outer)] + v_row_[static_cast<std::size_t>(block.first_row + j)];
-    const double s0 = s_outer_[static_cast<std::size_t>(block.outer)] + s_row_[static_cast<std::size_t>(block.first_row + j)] + shift_;
-    double* const row = block.data + j * block.pitch;
-    const int n = block.columns * block.parts;
-    for (int i0 = 0; i0 < n; i0 += lanes) {
-      double* __restrict x = row + i0;
-      double a2[lanes], b2[lanes], ab[lanes], s[lanes];
-      for (int i = 0; i < lanes; ++i) {
-        const double v = v0 + vc[i0 + i];
-        const double a = inverse_dt + theta * v, b = (1 - theta) * v - inverse_dt;
-        a2[i] = a * a;
-        b2[i] = b * b;
-        ab[i] = a * b;
-        s[i] = s0 + sc[i0 + i];
-      }
-      for (int i = 0; i < lanes; ++i) {
-        double diagonal = first_a * a2[i] + first_b * b2[i] + s[i];
-        diagonal = ends == TimeEnds::Planning && v0 + vc[i0 + i] == 0 && s[i] == 0 ? diagonal + inverse_dt * inverse_dt : diagonal;
-        pivot[i] = 1 / diagonal;
-        x[i] *= scale;
-      }
-      for (int l = 1; l < levels; ++l) {
-        const double take_a = l + 1 == levels ? last_a : 1, take_b = l + 1 == levels ? last_b : 1;
-        double* __restrict p = pivot + static_cast<std::ptrdiff_t>(l) * lanes;
-        double* __restrict y = x + l * stride;
-        const double* before = x + (l - 1) * stride;
-        for (int i = 0; i < lanes; ++i) {
-          const double factor = ab[i] * p[i - lanes];
-          p[i] = 1 / (take_a * a2[i] + take_b * b2[i] + s[i] - ab[i] * factor);
-          y[i] = y[i] * scale - factor * before[i];
-        }
-      }
-      double* last = x + (levels - 1) * stride;
-      const double* p_last = pivot + static_cast<std::ptrdiff_t>(levels - 1) * lanes;
-      for (int i = 0; i < lanes; ++i) last[i] *= p_last[i];
-      for (int l = levels - 2; l >= 0; --l) {
-        const double* p = pivot + static_cast<std::ptrdiff_t>(l) * lanes;
-        double* __restrict y = x + l * stride;
-        const double* after = x + (l + 1) * stride;
-        for (int i = 0; i < lanes; ++i) y[i] = (y[i] - ab[i] * after[i]) * p[i];
-      }
-    }
+    m.v0 = v_outer_[static_cast<std::size_t>(block.outer)] + v_row_[static_cast<std::size_t>(block.first_row + j)];
+    m.s0 = s_outer_[static_cast<std::size_t>(block.outer)] + s_row_[static_cast<std::size_t>(block.first_row + j)] + shift_;
+    (block.parts == 2 ? solve_row<2> : solve_row<1>)(m, block.data + j * block.pitch);
   }
 }
 

@@ -70,7 +70,7 @@ class SpectralPreconditioner {
   SpectralTransform transform_;
   TimeOperator time_;
   double shift_ = 0;
-  // Symbols in the order of a block: rows, columns (each value `parts` times, padded), outer.
+  // Symbols in the order of a block, padded.
   std::vector<double> v_row_, v_column_, v_outer_, s_row_, s_column_, s_outer_;
   std::vector<double> pivots_;  ///< elimination factors of one row of modes, all levels
 };

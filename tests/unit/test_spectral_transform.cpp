@@ -7,7 +7,6 @@
 #include <complex>
 #include <cstring>
 #include <numbers>
-#include <random>
 
 #include "grids/spectral_transform.hpp"
 
@@ -42,9 +41,10 @@ Grid box(const std::vector<Boundary>& mix, const std::vector<int>& cells) {
 
 /// A value for every global point and level, the same on any number of ranks.
 double noise(std::int64_t point, int level) {
-  std::mt19937_64 generator(static_cast<std::uint64_t>(point * 7 + level));
-  generator.discard(3);
-  return std::uniform_real_distribution<double>(-1, 1)(generator);
+  auto x = static_cast<std::uint64_t>(point * 16 + level) + 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;  // splitmix64
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
+  return static_cast<double>(static_cast<std::int64_t>(x ^ (x >> 31U))) * 0x1p-63;
 }
 
 Field noise_field(const LayoutPtr& layout, int levels) {
