@@ -101,7 +101,6 @@ class HamiltonJacobiApp final : public Application {
 
   // State of a run; all of it goes into checkpoints.
   int step_ = 0;
-  int saved_ = 0;
   ErrorSums errors_, final_errors_;
   std::int64_t iterations_ = 0, passes_ = 0;
   int windows_ = 0, least_ = std::numeric_limits<int>::max(), most_ = 0;
@@ -185,7 +184,6 @@ void HamiltonJacobiApp::save(Run& run, int level) {
     }
   }
   run.save_fields(time_of(step_), out);
-  ++saved_;
 }
 
 void HamiltonJacobiApp::checkpoint(Run& run) {
@@ -194,8 +192,8 @@ void HamiltonJacobiApp::checkpoint(Run& run) {
   for (const auto& [name, field] : march_->state_fields())
     for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
   CheckpointData data;
-  data.integers = {{"step", step_},   {"saved", saved_}, {"iterations", iterations_}, {"passes", passes_}, {"windows", windows_},
-                   {"least", least_}, {"most", most_},   {"steps", steps_}};
+  data.integers = {{"step", step_},       {"steps", steps_}, {"iterations", iterations_}, {"passes", passes_},
+                   {"windows", windows_}, {"least", least_}, {"most", most_}};
   data.reals = {{"worst_mean", worst_mean_}, {"worst_max", worst_max_}, {"bound", bound_}, {"all_converged", all_converged_ ? 1.0 : 0.0}};
   for (const auto& [name, value] : march_->state_numbers()) data.reals["method." + name] = value;
   data.vectors = {{"errors", errors_.pack()}, {"final_errors", final_errors_.pack()}};
@@ -215,7 +213,6 @@ void HamiltonJacobiApp::restore(Run& run) {
     if (name.starts_with("method.")) numbers[name.substr(7)] = value;
   march_->restore(numbers);
   step_ = static_cast<int>(c->integer("step"));
-  saved_ = static_cast<int>(c->integer("saved"));
   iterations_ = c->integer("iterations");
   passes_ = c->integer("passes");
   windows_ = static_cast<int>(c->integer("windows"));
@@ -372,7 +369,7 @@ void HamiltonJacobiApp::write_trajectories(Run& run) {
   trajectory_report_ = {{"count", starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}};
 }
 
-constexpr const char* example = R"(
+constexpr const char* example = R"toml(
 diffusion = 0.0
 [problem]
 name = "example"
@@ -397,7 +394,7 @@ every = 1
 type = "none"
 [trajectories]
 starts = 4
-)";
+)toml";
 
 std::vector<Topic> topics() {
   std::vector<Topic> all;

@@ -13,7 +13,7 @@ HamiltonianPtr make_quadratic(int dim, std::vector<FunctionPtr> a) {
 }
 
 HamiltonianPtr read_quadratic(const Parameters& p, int dim) {
-  return make_quadratic(dim, read_functions(p, "a", "Coefficient of H = sum_d a_d p_d^2/2: one function, or one an axis", dim, make_constant(1)));
+  return make_quadratic(dim, read_functions(p, "coefficient", "Coefficient of H = sum_d a_d p_d^2/2: one function, or one an axis", dim, make_constant(1)));
 }
 
 }  // namespace wasserflow
