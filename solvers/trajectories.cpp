@@ -222,6 +222,8 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
   for (std::size_t i = 0; i < paths.size(); ++i) {
     paths[i].sample = begin + static_cast<std::int64_t>(i);
     paths[i].times = {0.0};
+    paths[i].costs = {0.0};
+    paths[i].velocities = {Point{}};
     paths[i].points = {starts[static_cast<std::size_t>(paths[i].sample)]};
   }
 
@@ -257,17 +259,25 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
         const auto first = normal_pair(options.seed, sample, step, 0), second = dim > 2 ? normal_pair(options.seed, sample, step, 1) : first;
         normal = {first[0], first[1], second[0], second[1]};
       }
-      for (std::size_t d = 0; d < static_cast<std::size_t>(dim); ++d) x[d] += dt * values[d * n + i] + noise * normal[d];
+      Point velocity{};
+      for (std::size_t d = 0; d < static_cast<std::size_t>(dim); ++d) {
+        velocity[d] = values[d * n + i];
+        x[d] += dt * velocity[d] + noise * normal[d];
+      }
       path.running_cost += dt * values[static_cast<std::size_t>(dim) * n + i];
       const bool inside = stay_inside(grid, x);
-      const double s = times.back() - times[static_cast<std::size_t>(k - 1)];
-      if (options.keep_points || path.points.size() == 1) {
-        path.points.push_back(x);
-        path.times.push_back(s);
+      if (!options.keep_points && path.points.size() == 2) {
+        path.points.pop_back();
+        path.times.pop_back();
+        path.costs.pop_back();
+        path.velocities.pop_back();
       } else {
-        path.points.back() = x;
-        path.times.back() = s;
+        path.velocities.back() = velocity;
       }
+      path.points.push_back(x);
+      path.times.push_back(times.back() - times[static_cast<std::size_t>(k - 1)]);
+      path.costs.push_back(path.running_cost);
+      path.velocities.push_back(velocity);
       if (inside) left.push_back(moving[i]);
     }
     moving.swap(left);

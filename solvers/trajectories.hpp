@@ -16,11 +16,13 @@ namespace wasserflow {
 /// with H including drift and potential, so that phi(x, T) is the mean of the costs.
 struct Trajectory {
   using Point = std::array<double, 3>;
-  std::int64_t sample = 0;    ///< number of its start
-  std::vector<double> times;  ///< control times, from 0; one a point
-  std::vector<Point> points;  ///< not wrapped around periodic axes, so that lines do not jump
-  double running_cost = 0;    ///< int L ds
-  double terminal_cost = 0;   ///< g where it ends; 0 when it left through a Dirichlet boundary
+  std::int64_t sample = 0;        ///< number of its start
+  std::vector<double> times;      ///< control times, from 0; one a point
+  std::vector<Point> points;      ///< not wrapped around periodic axes, so that lines do not jump
+  std::vector<double> costs;      ///< running cost up to each point
+  std::vector<Point> velocities;  ///< feedback -H_p used from each point on; at the last point that of the one before
+  double running_cost = 0;        ///< int L ds
+  double terminal_cost = 0;       ///< g where it ends; 0 when it left through a Dirichlet boundary
   double cost() const { return running_cost + terminal_cost; }
 };
 

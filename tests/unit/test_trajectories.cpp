@@ -157,6 +157,10 @@ BOOST_AUTO_TEST_CASE(optimal_trajectories_cost_the_value_and_have_constant_speed
     double error = 0, bend = 0;
     for (const Trajectory& path : paths) {
       BOOST_TEST(path.points.size() == s.times.size());
+      BOOST_TEST(path.costs.size() == s.times.size());
+      BOOST_TEST(path.costs.back() == path.running_cost);
+      for (std::size_t i = 0; i + 1 < path.points.size(); ++i)
+        BOOST_TEST(std::abs(path.points[i + 1][0] - path.points[i][0] - path.velocities[i][0] * 2 / n) < 1e-14);
       BOOST_TEST(path.points.front()[0] == starts[static_cast<std::size_t>(path.sample)][0]);
       error = std::max(error, std::abs(path.cost() - at(*phi, path.points.front(), 1)));
       const double y0 = stretched_coordinate(path.points.front()[0]), y1 = stretched_coordinate(path.points.back()[0]);
