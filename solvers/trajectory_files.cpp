@@ -11,9 +11,9 @@ std::optional<TrajectoryPlan> read_trajectory_plan(const Parameters& parent, con
   const Parameters p = parent.table("trajectories", "optimal trajectories, integrated with the feedback that the value function gives");
   TrajectoryPlan plan;
   std::vector<Trajectory::Point> starts;
-  if (p.has("starts")) {
-    for (int i = 0; i < p.array_size("starts"); ++i) {
-      const Parameters start = p.element("starts", i, "a point where trajectories start: { at = [x, y, z] }");
+  if (p.has("points")) {
+    for (int i = 0; i < p.array_size("points"); ++i) {
+      const Parameters start = p.element("points", i, "a point where trajectories start: { at = [x, y, z] }");
       const std::vector<double> at = start.reals("at", "coordinates of the start", grid.dim());
       Trajectory::Point x{};
       for (int d = 0; d < grid.dim(); ++d) {
@@ -26,7 +26,7 @@ std::optional<TrajectoryPlan> read_trajectory_plan(const Parameters& parent, con
       starts.push_back(x);
     }
   } else {
-    const std::vector<int> counts = p.integers("count", "starts along each axis, in the middle of equal parts of it", grid.dim(),
+    const std::vector<int> counts = p.integers("starts", "starts along each axis, in the middle of equal parts of it", grid.dim(),
                                                std::vector<int>(static_cast<std::size_t>(grid.dim()), 8), Range::between(1, 100000));
     starts = tensor_starts(grid, counts);
   }

@@ -11,12 +11,12 @@
 #include "apps/run/read_grid.hpp"
 #include "grids/io/checkpoint.hpp"
 #include "grids/io/field_file.hpp"
-#include "grids/io/polylines.hpp"
 #include "grids/reduce.hpp"
 #include "problems/catalogue.hpp"
 #include "problems/exact_solutions.hpp"
+#include "solvers/fine_grid_reference.hpp"
 #include "solvers/hj_march.hpp"
-#include "solvers/trajectories.hpp"
+#include "solvers/trajectory_files.hpp"
 
 namespace wasserflow {
 namespace {
@@ -92,11 +92,10 @@ class HamiltonJacobiApp final : public Application {
   FunctionPtr reference_;
   nlohmann::ordered_json expected_;
   std::unique_ptr<HjMarch> march_;
-  std::vector<int> trajectory_counts_;
-  std::vector<Trajectory::Point> trajectory_starts_;
-  TrajectoryOptions trajectory_options_;
-  int trajectory_samples_ = 1;
-  bool trajectories_ = false;
+  FunctionPtr terminal_cost_;
+  int refinement_ = 0;  // of the grid of the reference; 0: it is not solved for
+  HamiltonianTerms reference_terms_;
+  std::optional<TrajectoryPlan> trajectories_;
   nlohmann::ordered_json trajectory_report_;
 
   // State of a run; all of it goes into checkpoints.
@@ -132,6 +131,9 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_
 
   const Parameters reference = root.table("reference", "solution to compare with");
   reference_ = read_reference(reference, grid, g, eps);
+  refinement_ = fine_grid_refinement(reference);
+  terminal_cost_ = g;
+  if (refinement_ > 0) reference_terms_ = read_hamiltonian(root.table("hamiltonian", "H(x, t, p) of phi_t + H = diffusion Lap phi"), dim);
   for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_linf"}) {
     const std::string key = std::string("expected_") + norm;
     const double value = reference.real(key, fmt::format("known value of errors.{} on this grid, for regression tests", norm), std::nan(""), Range::any());
@@ -139,18 +141,8 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_
   }
   expected_["tolerance"] = reference.real("expected_tolerance", "relative tolerance of the expected errors", 0.02, Range::positive());
 
-  trajectories_ = root.has("trajectories");
-  if (trajectories_) {
-    const Parameters t = root.table("trajectories", "optimal trajectories by the feedback of the value function");
-    trajectory_counts_ = t.integers("starts", "starting points an axis, in the middle of equal parts of it", dim, std::vector<int>(static_cast<std::size_t>(dim), 8), Range::at_least(1));
-    trajectory_samples_ = t.integer("samples", "trajectories from each start (they differ when diffusion > 0)", 1, Range::at_least(1));
-    trajectory_options_.seed = static_cast<std::uint64_t>(t.integer("seed", "seed of the noise", 1, Range::nonnegative()));
-    trajectory_options_.interpolation = t.choice("interpolation", "of the feedback between grid points; nearest keeps bang-bang controls", {"linear", "nearest"}, "linear") == "nearest"
-                                            ? TrajectoryOptions::Interpolation::Nearest
-                                            : TrajectoryOptions::Interpolation::Linear;
-    if (every_ != 1) output.fail("every", "trajectories need the value function of every step: output.every = 1");
-    trajectory_starts_ = tensor_starts(grid, trajectory_counts_);
-  }
+  trajectories_ = read_trajectory_plan(root, grid);
+  if (trajectories_ && every_ != 1) output.fail("every", "trajectories need the value function of every step: output.every = 1");
 
   const LayoutPtr layout = make_layout(comm, grid, method_.ghost);
   std::vector<double> times;
@@ -249,6 +241,12 @@ void HamiltonJacobiApp::history(Run& run, int step, const HjWindowReport& window
 
 Status HamiltonJacobiApp::run(Run& run) {
   restore(run);
+  if (refinement_ > 0) {
+    const auto timer = run.timers().scope("reference");
+    std::vector<double> times;
+    for (int k = 0; k <= steps_; ++k) times.push_back(time_of(k));
+    reference_ = make_fine_grid_reference(std::move(reference_terms_), problem_.layout, *terminal_cost_, problem_.eps, times, refinement_);
+  }
   IterationTable table(run.log(), {{"step", 7}, {"time", 9, "{:.5f}"}, {"iter", 6}, {"mean|R|", 10}, {"max|R|", 10}, {"error l1", 10}, {"weight", 9, "{:.2e}"}});
   const bool every_time = reference_ && reference_->depends_on_time();
   if (step_ == 0) {
@@ -349,24 +347,13 @@ void HamiltonJacobiApp::write_trajectories(Run& run) {
   const auto timer = run.timers().scope("trajectories");
   std::vector<double> times;
   for (int k = 0; k <= steps_; ++k) times.push_back(time_of(k));
-  std::vector<Trajectory::Point> starts;
-  for (const Trajectory::Point& p : trajectory_starts_)
-    for (int s = 0; s < trajectory_samples_; ++s) starts.push_back(p);
   const LevelSource level = [&](int k, Field& phi) {
     check_all(run.comm(), [&] { FieldFile(fmt::format("{}/fields/{:06d}.h5", run.directory(), k)).read("phi", phi, 0); });
   };
-  const std::vector<Trajectory> found = optimal_trajectories(problem_, times, level, starts, trajectory_options_);
-  std::vector<Polyline> lines;
-  for (const Trajectory& t : found) {
-    Polyline line;
-    line.points = t.points;
-    line.values = {t.times, std::vector<double>(t.points.size(), t.cost()), std::vector<double>(t.points.size(), static_cast<double>(t.sample))};
-    lines.push_back(std::move(line));
-  }
-  const std::vector<std::string> names{"time", "cost", "sample"};
-  write_polylines(run.comm(), run.directory() + "/trajectories", lines, names);
+  const std::vector<Trajectory> found = optimal_trajectories(problem_, times, level, trajectories_->starts, trajectories_->options);
+  wasserflow::write_trajectories(run.comm(), run.directory() + "/trajectories", found, problem_.layout->dim(), trajectories_->samples);
   const MeanCost cost = mean_cost(run.comm(), found);
-  trajectory_report_ = {{"count", starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}};
+  trajectory_report_ = {{"count", trajectories_->starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}};
 }
 
 constexpr const char* example = R"toml(

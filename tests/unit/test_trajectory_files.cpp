@@ -35,18 +35,18 @@ std::string bytes_of(const std::string& path) {
 
 BOOST_AUTO_TEST_CASE(plans_are_read) {
   BOOST_TEST(!read("").has_value());
-  const auto tensor = read("[trajectories]\ncount = [3, 2]\nsamples = 4\nseed = 17\ninterpolation = 'nearest'");
+  const auto tensor = read("[trajectories]\nstarts = [3, 2]\nsamples = 4\nseed = 17\ninterpolation = 'nearest'");
   BOOST_TEST(tensor->starts.size() == 24u);
   BOOST_TEST((tensor->starts[0] == tensor->starts[3]));
   BOOST_TEST(tensor->starts[4][0] == 1.0);
   BOOST_TEST(tensor->starts[4][1] == -0.5);
   BOOST_TEST(tensor->options.seed == 17u);
   BOOST_TEST((tensor->options.interpolation == TrajectoryOptions::Interpolation::Nearest));
-  const auto listed = read("[[trajectories.starts]]\nat = [5.0, 0.5]\n[[trajectories.starts]]\nat = [0.1, -1.0]");
+  const auto listed = read("[[trajectories.points]]\nat = [5.0, 0.5]\n[[trajectories.points]]\nat = [0.1, -1.0]");
   BOOST_TEST(listed->starts.size() == 2u);
   BOOST_TEST(listed->starts[0][0] == 5.0);
-  BOOST_CHECK_THROW(read("[[trajectories.starts]]\nat = [0.0, 1.5]"), InputError);
-  BOOST_CHECK_THROW(read("[trajectories]\ncount = 0"), InputError);
+  BOOST_CHECK_THROW(read("[[trajectories.points]]\nat = [0.0, 1.5]"), InputError);
+  BOOST_CHECK_THROW(read("[trajectories]\nstarts = 0"), InputError);
 }
 
 BOOST_AUTO_TEST_CASE(files_do_not_depend_on_ranks) {
