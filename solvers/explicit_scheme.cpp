@@ -26,11 +26,11 @@ NumericalFlux choose_flux(const HamiltonJacobiProblem& problem, const ExplicitOp
 }
 
 int stencil_width(const HamiltonJacobiProblem& problem, const ExplicitOptions& options) {
-  if (options.reconstruction == Reconstruction::FirstOrder) return 1;
+  const int width = options.reconstruction == Reconstruction::Weno5 ? 3 : 1;
   const SlabLayout& s = *problem.layout;
   for (int d = 0; d < s.dim(); ++d)
-    if (s.grid().cells(d) < 3) throw InputError(fmt::format("WENO5 needs at least 3 cells along {}, not {}", "xyz"[d], s.grid().cells(d)));
-  return 3;
+    if (s.grid().cells(d) < width) throw InputError(fmt::format("WENO5 needs at least 3 cells along {}, not {}", "xyz"[d], s.grid().cells(d)));
+  return width;
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace wasserflow {
 struct HowardOptions {
   /// Stop when dt max|R| <= tolerance * max(1, max|phi|): by the comparison principle a bound on the distance to the scheme's exact step. A
   /// tolerance below what rounding allows on this grid ends at the rounding level. Range > 0.
-  double tolerance = 1e-12;
+  double tolerance = 1e-13;
   int max_iterations = 100;  ///< policy iterations a step, >= 1
 };
 
@@ -27,8 +27,9 @@ struct [[nodiscard]] HowardReport {
 /// converges from any start and superlinearly; elsewhere (Lax-Friedrichs with too small alpha, inflow through an extrapolating boundary) steps are
 /// damped until the residual decreases.
 ///
-/// Options prefix `howard_`. Defaults: GMRES(100) to a relative 1e-13 with block Jacobi of ILU(0); in 1-D of LU. Refers to the problem, whose times
-/// may change between steps. Source: Howard 1960; Bokanowski, Maroso & Zidani, SIAM J. Numer. Anal. 47 (2009).
+/// Options prefix `howard_`. Defaults: right-preconditioned GMRES(100) with block Jacobi of ILU(0) (in 1-D on one rank LU), to a relative 1e-13 or
+/// half the step's tolerance, whichever comes first. Strong viscosity on fine grids: `-howard_pc_factor_levels 1` or `-howard_ksp_type bcgs`. Refers
+/// to the problem, whose times may change between steps. Source: Howard 1960; Bokanowski, Maroso & Zidani, SIAM J. Numer. Anal. 47 (2009).
 class Howard {
  public:
   /// Throws InputError when H is not convex.
