@@ -94,6 +94,7 @@ class Driver {
 
  private:
   void read() {
+    const auto timer = Timers::global().scope("setup");
     file_.emplace(ProblemFile::read(comm_, options_.problem, options_.settings));
     if (options_.check) file_->limit("grid.cells", std::max(16, 8 * size_of(comm_)));
     app_ = make_();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <sstream>
 
 #include "apps/run/run_impl.hpp"
 #include "grids/support/mpi.hpp"
@@ -15,6 +17,21 @@ namespace {
 const char* const history_rows = "driver.history_rows";
 const char* const saved_fields = "driver.saved_fields";
 const char* const problem_entry = "driver.problem";
+
+/// The keys of a resolved problem, with their values, as lines "table.key = value".
+std::set<std::string> settings(const std::string& resolved) {
+  std::set<std::string> out;
+  std::istringstream lines(resolved);
+  std::string table;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    if (line.front() == '[')
+      table = line.substr(line.find_first_not_of('['), line.find(']') - line.find_first_not_of('[')) + ".";
+    else
+      out.insert(table + line);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -67,6 +84,12 @@ std::optional<Checkpoint> Run::restart() {
     const auto it = data.integers.find(name);
     return it == data.integers.end() ? 0 : it->second;
   };
+  // A longer run, another tolerance: that is what restarting is for. But it is said.
+  if (const auto before = data.texts.find(problem_entry); before != data.texts.end()) {
+    const std::set<std::string> old = settings(before->second);
+    for (const std::string& line : settings(r.problem_text))
+      if (!old.contains(line) && !line.starts_with("problem.")) r.log.info("not as in the checkpoint's run: {}", line);
+  }
   // In another directory the files begin with this run.
   if (same_directory) {
     r.series_start = static_cast<int>(integer(saved_fields));

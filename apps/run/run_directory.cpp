@@ -27,7 +27,8 @@ RunDirectory::RunDirectory(MPI_Comm comm, const std::string& path, Mode mode) : 
         throw InputError(finished
                              ? fmt::format("{} holds a finished run: choose another directory with --output, or replace it with --overwrite", path_)
                              : fmt::format("{} holds an unfinished run: continue it with --restart, or replace it with --overwrite", path_));
-      if (mode == Mode::Restart && !fs::exists(dir / "checkpoints")) throw InputError(fmt::format("no valid checkpoint to restart from in {}", path_));
+      if (mode == Mode::Restart && !fs::exists(dir / "checkpoints"))
+        throw InputError(fmt::format("no valid checkpoint to restart from in {}", path_));
       fs::create_directories(dir);
       lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       if (lock_ < 0) throw IoError(fmt::format("{}: {}", path_, std::strerror(errno)));
