@@ -6,7 +6,9 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <numbers>
+#include <sstream>
 
 #include "grids/reduce.hpp"
 #include "problems/formula.hpp"
@@ -172,6 +174,29 @@ BOOST_AUTO_TEST_CASE(errors_have_places) {
     BOOST_ERROR("no error");
   } catch (const InputError& e) {
     BOOST_TEST(has(e.what(), "column 5: unknown name 'qq'"), e.what());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_examples_of_the_documentation_hold) {
+  std::stringstream page;
+  page << std::ifstream(std::string(WASSERFLOW_SOURCE_DIR) + "/docs/functions.md").rdbuf();
+  const std::string text = page.str(), fence = "```toml\n";
+  const std::size_t begin = text.find(fence) + fence.size();
+  const ProblemFile file = ProblemFile::parse(text.substr(begin, text.find("```", begin) - begin), "functions.md");
+  const Parameters p = file.root().table("examples", "Examples.");
+  BOOST_TEST(read_function(p, "number", "", 2)->at(0, 0, 0, 0) == 0.5);
+  BOOST_TEST(std::fabs(read_function(p, "formula", "", 2)->at(1, 0, 0, 0.5) - 1.3) < 1e-15);
+  BOOST_TEST(read_function(p, "own_names", "", 2)->at(3, 0, 0, 0) == 18);
+  BOOST_TEST(std::fabs(read_function(p, "family", "", 2)->at(0.5, 1.5, 0, 0) - 50 / std::numbers::pi) < 1e-12);
+  BOOST_CHECK_NO_THROW(read_function(p, "dataset", "", 2));
+  BOOST_TEST(read_functions(p, "drift", "", 2)[0]->at(0, 4, 0, 0) == -4);
+  BOOST_CHECK_NO_THROW(file.check_all_used());
+  try {
+    const std::string faulty = "[initial]\nconstants = { velocity = 1 }" + std::string(10, '\n') + "phi = \"1 + velocty*x\"";
+    read_function(ProblemFile::parse(faulty, "problem.toml").root().table("initial", ""), "phi", "", 2);
+    BOOST_ERROR("no error");
+  } catch (const InputError& e) {
+    BOOST_TEST(has(text, e.what()), e.what());
   }
 }
 
