@@ -488,11 +488,10 @@ HjSaddlePoint::Scales HjSaddlePoint::scales() {
   double *value = buffer_[0], *speed = buffer_[1];
   for (int r = 0; r < layout_->rows(); ++r) {
     const RowPoints p = problem_.row(r, 0);
-    residual_row_->load(phi.level(), r, 0);
-    residual_row_->value(value);
     std::fill(slopes.begin(), slopes.end(), 0.0);
     std::fill_n(speed, p.n, 0.0);
     add_operator_row(phi, nullptr, 0, r, 0, 1, speed, q.data());
+    problem_.kinetic->evaluate(p, q.data(), value);
     problem_.kinetic->gradient(p, q.data(), g.data());
     for (int i = 0; i < p.n; ++i) {
       value[i] = std::fabs(value[i]);

@@ -207,11 +207,13 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
       report.operator_passes += measure ? 4 : 3;
       if (measure) {
         // While a face of the dual constraint is being crossed x stands still and y moves with constant speed sigma |residual|: only a larger sigma helps.
+        // The factors of one solve have a finite product, so that changes cannot go on for ever and the fixed-step theory applies in the end.
+        const double factor = 1 + (par.balance_factor - 1) * std::pow(0.8, report.weight_changes);
         const double before = weight_;
         if (dual_error > par.balance_up * primal_error)
-          weight_ = std::min(weight_ * par.balance_factor, largest);
+          weight_ = std::min(weight_ * factor, largest);
         else if (primal_error > par.balance_down * dual_error)
-          weight_ = std::max(weight_ / par.balance_factor, 1 / largest);
+          weight_ = std::max(weight_ / factor, 1 / largest);
         if (weight_ != before) ++report.weight_changes;
       }
     }
