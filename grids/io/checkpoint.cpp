@@ -183,6 +183,10 @@ void CheckpointStore::clear() {
   if (rank_of(comm_) == 0) {
     std::error_code code;
     for (int n : found) fs::remove(path_of(n), code);
+    std::vector<fs::path> unfinished;
+    for (const fs::directory_entry& e : fs::directory_iterator(directory_, code))
+      if (e.path().extension() == ".part") unfinished.push_back(e.path());
+    for (const fs::path& path : unfinished) fs::remove(path, code);
   }
   MPI_Barrier(comm_);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -43,11 +44,19 @@ class NoFileSizeSignal {
   struct sigaction before_ {};
 };
 
+/// Takes disk blocks for the file. Where the file system cannot (some network ones), the free space is looked at instead: glibc's posix_fallocate
+/// would write a byte into every block there.
 void reserve(const std::string& path, int flags, std::int64_t bytes) {
   Descriptor file(path, flags);
   int code = 0;
-  do code = posix_fallocate(file.get(), 0, std::max<std::int64_t>(bytes, 1));
+  do code = fallocate(file.get(), 0, 0, std::max<std::int64_t>(bytes, 1)) == 0 ? 0 : errno;
   while (code == EINTR);
+  if (code == EOPNOTSUPP || code == ENOSYS) {
+    struct statvfs space {};
+    code = fstatvfs(file.get(), &space) != 0                                                                        ? errno
+           : static_cast<double>(space.f_bavail) * static_cast<double>(space.f_frsize) < static_cast<double>(bytes) ? ENOSPC
+                                                                                                                    : 0;
+  }
   if (code != 0) throw IoError(fmt::format("{}: no room for {} bytes: {}", path, bytes, reason(code)));
   file.close();
 }

@@ -2,8 +2,8 @@
 /// Files that are either there and whole, or not there: the one way results and checkpoints reach the disk.
 ///
 /// The steps of write_durable_file (NAME is the final path):
-///   1. Rank 0 alone, with HDF5's serial driver, makes NAME.part with all metadata and the space of all data, and closes it; posix_fallocate then
-///      takes the disk blocks. A full disk, a quota or an unwritable directory shows here: NAME.part is removed, and every rank throws
+///   1. Rank 0 alone, with HDF5's serial driver, makes NAME.part with all metadata and the space of all data, and closes it; fallocate takes the
+///      disk blocks. A full disk, a quota or an unwritable directory shows here: NAME.part is removed, and every rank throws
 ///      the same IoError. Nothing that existed before has been touched.
 ///   2. Every rank writes its slab with pwrite at the offset of the contiguous dataset, and checksums beside it.
 ///   3. A rank that fails in 2. prints one message, removes NAME.part and ends the job with MPI_Abort and exit code 6: no collective call follows an

@@ -97,13 +97,15 @@ void write_field_file(MPI_Comm comm, const std::string& path, std::span<const Na
     file.bytes += static_cast<std::int64_t>(word) * (f.field->layout().grid().size() + 3 * f.field->layout().ranks()) + 2048;
   for (int d = 0; d < 3; ++d) file.bytes += static_cast<std::int64_t>(word) * fields.front().field->layout().grid().cells(d);
   file.create = [&](const std::string& part) { return create(part, fields, options); };
+  std::vector<std::uint32_t> sums(fields.size());
   file.write = [&](int fd, std::span<const std::int64_t> offsets) {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const SlabLayout& layout = fields[i].field->layout();
       const std::span<const double> values = fields[i].field->owned(fields[i].level);
       const std::int64_t first = layout.global_offset();
       write_at(fd, values.data(), values.size_bytes(), offsets[2 * i] + static_cast<std::int64_t>(word) * first);
-      const std::array<std::uint64_t, 3> row{static_cast<std::uint64_t>(first), values.size(), checksum(values.data(), values.size_bytes())};
+      sums[i] = checksum(values.data(), values.size_bytes());
+      const std::array<std::uint64_t, 3> row{static_cast<std::uint64_t>(first), values.size(), sums[i]};
       write_at(fd, row.data(), sizeof row, offsets[2 * i + 1] + static_cast<std::int64_t>(sizeof row) * layout.rank());
     }
   };
@@ -111,9 +113,8 @@ void write_field_file(MPI_Comm comm, const std::string& path, std::span<const Na
     file.verify = [&](int fd, std::span<const std::int64_t> offsets) {
       for (std::size_t i = 0; i < fields.size(); ++i) {
         const SlabLayout& layout = fields[i].field->layout();
-        const std::span<const double> values = fields[i].field->owned(fields[i].level);
         const std::int64_t offset = offsets[2 * i] + static_cast<std::int64_t>(word) * layout.global_offset();
-        if (checksum_of_file(fd, values.size_bytes(), offset) != checksum(values.data(), values.size_bytes()))
+        if (checksum_of_file(fd, word * static_cast<std::size_t>(layout.owned()), offset) != sums[i])
           throw IoError(path + ": the device gave back other values than were written to it (" + fields[i].name + ")");
       }
     };

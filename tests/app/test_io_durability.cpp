@@ -62,14 +62,15 @@ void run(const std::string& order, const std::string& directory) {
   std::int64_t step = 0;
   if (const std::optional<Checkpoint> checkpoint = store.newest_valid()) step = checkpoint->integer("step") + 1;
   FieldSeries series(MPI_COMM_WORLD, directory, layout);
-  if (order.starts_with("kill") && rank == std::min(last, 1)) {
-    const int delay = std::stoi(order.substr(4));
-    std::thread([delay] {
+  const auto killer = [&](const std::string& word) {
+    if (!order.starts_with(word) || rank != std::min(last, 1)) return;
+    std::thread([delay = std::stoi(order.substr(word.size()))] {
       usleep(static_cast<useconds_t>(delay));
       kill(getpid(), SIGKILL);
     }).detach();
-  }
-  for (; step < 100000; ++step) {
+  };
+  killer("killed early ");
+  for (const std::int64_t start = step; step < 100000; ++step) {
     if (step == 3 && order == "limit") limit_file_size(40000);
     if (step == 3 && order == "limit one rank" && rank == last) limit_file_size(40000);
     if (step == 3 && order == "stuck") {
@@ -90,6 +91,7 @@ void run(const std::string& order, const std::string& directory) {
     CheckpointData data;
     data.integers["step"] = step;
     store.save(all_levels("phi", phi), data);
+    if (step == start) killer("killed later ");
     if (!order.starts_with("kill")) series.write(static_cast<double>(step), all_levels("phi", phi));
   }
 }
@@ -262,7 +264,7 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment) {
     std::int64_t newest = -1;
     bool went_on = false;
     for (int turn = 0; turn < (ranks == 0 ? 12 : 5); ++turn) {
-      const Outcome outcome = start(ranks, "kill" + std::to_string(delay(generator)), scratch.path);
+      const Outcome outcome = start(ranks, (turn % 3 == 0 ? "killed early " : "killed later ") + std::to_string(delay(generator)), scratch.path);
       BOOST_TEST(outcome.exit_code != 0, outcome.output);
       CheckpointStore store(MPI_COMM_SELF, scratch.path + "/checkpoints");
       const std::optional<Checkpoint> checkpoint = store.newest_valid();
