@@ -58,10 +58,12 @@ struct Parameters::Request {
     return *fallback;
   }
 
-  double number(const toml::node& node, const Range& r, bool infinity_too) const {
+  /// Infinity and NaN only where they are a default themselves (NaN then says that nothing is given).
+  double number(const toml::node& node, const Range& r, bool nonfinite_too) const {
     const std::optional<double> x = node.is_number() ? node.value<double>() : std::nullopt;
     if (!x) wrong_type(node);
-    if (std::isnan(*x) || (std::isinf(*x) && !infinity_too)) fail_at(node, fmt::format("{} is not a finite number", *x));
+    if (std::isnan(*x) && nonfinite_too) return *x;
+    if (!std::isfinite(*x) && !nonfinite_too) fail_at(node, fmt::format("{} is not a finite number", *x));
     if (!r.contains(*x))
       fail_at(node,
               fmt::format("{} is out of range, it must be {}{}", *x, r.text().starts_with('[') || r.text().starts_with('(') ? "in " : "", r.text()));
@@ -141,8 +143,8 @@ std::vector<std::string> Parameters::Node::keys() const {
 
 double Parameters::real(const std::string& key, const std::string& doc, std::optional<double> fallback, Range range) const {
   const Request r(*this, key, doc, "real", range.text());
-  const double x = r.value ? r.number(*r.value, range, fallback && std::isinf(*fallback)) : r.fallback_or_missing(fallback);
-  r.record(toml_text(x), default_text(fallback));
+  const double x = r.value ? r.number(*r.value, range, fallback && !std::isfinite(*fallback)) : r.fallback_or_missing(fallback);
+  r.record(std::isnan(x) ? "" : toml_text(x), fallback && std::isnan(*fallback) ? "" : default_text(fallback));
   return x;
 }
 
@@ -183,8 +185,8 @@ std::string Parameters::choice(const std::string& key, const std::string& doc, c
 std::vector<double> Parameters::reals(const std::string& key, const std::string& doc, int count, std::optional<std::vector<double>> fallback,
                                       Range range) const {
   const Request r(*this, key, doc, "reals", range.text());
-  const bool infinity_too = fallback && std::any_of(fallback->begin(), fallback->end(), [](double x) { return std::isinf(x); });
-  const std::vector<double> x = r.value ? r.list<double>(count, [&](const toml::node& n) { return r.number(n, range, infinity_too); })
+  const bool nonfinite_too = fallback && std::any_of(fallback->begin(), fallback->end(), [](double x) { return !std::isfinite(x); });
+  const std::vector<double> x = r.value ? r.list<double>(count, [&](const toml::node& n) { return r.number(n, range, nonfinite_too); })
                                         : r.spread(r.fallback_or_missing(fallback), count);
   r.record(toml_text(x), default_text(fallback));
   return x;

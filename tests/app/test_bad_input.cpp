@@ -1,4 +1,5 @@
 // timeout: 240
+// processors: 2
 // Bad input of every kind: one message with the place and the nearest right name, the right exit code, nothing written, no hang, on 1 and 4 ranks.
 #define BOOST_TEST_MODULE bad_input
 #include <boost/test/unit_test.hpp>

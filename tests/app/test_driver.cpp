@@ -1,4 +1,5 @@
 // timeout: 240
+// processors: 2
 // What all apps do in the same way, seen from outside: exit codes, files, one message, no hang; restart, signals, time limit.
 #define BOOST_TEST_MODULE driver
 #include <signal.h>

@@ -29,9 +29,9 @@ std::vector<std::string> child_environment(const std::map<std::string, std::stri
     const bool mpi = name.starts_with("OMPI_") || name.starts_with("PMIX_") || name.starts_with("ORTE_") || name.starts_with("PMI_");
     if (!mpi) all[name] = entry.substr(name.size() + 1);
   }
-  all["OMPI_ALLOW_RUN_AS_ROOT"] = all["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = all["OMPI_MCA_rmaps_base_oversubscribe"] = "1";
-  all["OMPI_MCA_hwloc_base_binding_policy"] = "none";
-  all["OMPI_MCA_mpi_yield_when_idle"] = "1";
+  for (const char* yes : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe", "OMPI_MCA_mpi_yield_when_idle"})
+    all.insert_or_assign(yes, std::string("1"));
+  all.insert_or_assign("OMPI_MCA_hwloc_base_binding_policy", std::string("none"));
   for (const auto& [name, value] : more) all[name] = value;
   std::vector<std::string> out;
   for (const auto& [name, value] : all) out.push_back(name + "=" + value);

@@ -241,6 +241,18 @@ BOOST_AUTO_TEST_CASE(resolved_file_reads_back_to_the_same_values) {
   for (std::size_t i = 0; i < a.size(); ++i) BOOST_TEST((a[i].path == b[i].path && a[i].value == b[i].value));
 }
 
+BOOST_AUTO_TEST_CASE(nan_as_a_default_means_not_given) {
+  const double nan = std::nan("");
+  const ProblemFile file = ProblemFile::parse("b = nan\nc = inf", "p.toml");
+  BOOST_TEST(std::isnan(file.root().real("a", "May be left out.", nan, Range::positive())));
+  BOOST_TEST(std::isnan(file.root().real("b", "May be left out.", nan, Range::positive())));
+  BOOST_CHECK_THROW(file.root().real("b", "", 1.0), InputError);
+  BOOST_CHECK_THROW(file.root().real("c", "", 1.0), InputError);
+  BOOST_TEST(std::isinf(file.root().real("c", "", std::numeric_limits<double>::infinity())));
+  BOOST_TEST(contains(file.resolved_toml(), "# a is not given\n"));
+  BOOST_TEST(ProblemFile::parse(file.resolved_toml(), "resolved.toml").root().keys().size() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(registry_suggests) {
   Registry<int> registry("Hamiltonian");
   registry.add("quadratic", "", 1);
@@ -287,20 +299,11 @@ BOOST_AUTO_TEST_CASE(mutated_files_end_in_input_errors_only) {
     for (std::size_t edits = 1 + pick(4); edits > 0; --edits) {
       const std::size_t at = pick(s.size());
       switch (pick(5)) {
-        case 0:
-          s[at] = alphabet[pick(alphabet.size())];
-          break;
-        case 1:
-          s.insert(at, 1, alphabet[pick(alphabet.size())]);
-          break;
-        case 2:
-          s.erase(at, 1 + pick(8));
-          break;
-        case 3:
-          s.insert(at, s.substr(pick(s.size()), pick(40)));
-          break;
-        default:
-          s.insert(at, 1 + pick(400), "[{(\"'"[pick(5)]);
+        case 0: s[at] = alphabet[pick(alphabet.size())]; break;
+        case 1: s.insert(at, 1, alphabet[pick(alphabet.size())]); break;
+        case 2: s.erase(at, 1 + pick(8)); break;
+        case 3: s.insert(at, s.substr(pick(s.size()), pick(40))); break;
+        default: s.insert(at, 1 + pick(400), "[{(\"'"[pick(5)]);
       }
       if (s.empty()) s.push_back('\n');
     }
