@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <numbers>
 
@@ -14,8 +15,9 @@
 namespace wasserflow {
 namespace {
 
-constexpr int batch = 8;   // lines a local transform takes at once
-constexpr int width = 16;  // doubles of a block in one plane: two cache lines
+constexpr int batch = 8;                               // lines a local transform takes at once
+constexpr int width = 16;                              // doubles of a block in one plane: two cache lines
+constexpr std::size_t cached = std::size_t{8} << 20U;  // bytes
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
 /// Distance of contiguous lines in doubles: whole cache lines and an odd number of them, so that lines do not fall on the same cache sets.
@@ -117,6 +119,7 @@ struct SpectralTransform::State {
   std::vector<std::ptrdiff_t> theirs_at;                                // where the pieces of a rank start in `theirs`
   std::vector<int> my_counts, my_offsets, their_counts, their_offsets;  // of the redistribution, in rows of `width` doubles
   FftwBuffer mine, theirs;
+  bool large = false;  // `mine` exceeds what a core keeps in cache: it is written past the caches
 
   // 1-D: the slab of this rank, all slabs, one line a level.
   std::vector<int> line_counts, line_offsets;
@@ -138,11 +141,11 @@ struct SpectralTransform::State {
   void local_backward(const Sink& sink);
   void exchange(bool forward);
   void blocks_pass(const Visitor& visit, bool from_source, bool to_sink);
-  /// Copies `count` lines of modes of the column axis into the pieces, or back.
-  void pack(const double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
-            std::ptrdiff_t row);
-  void unpack(double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
-              std::ptrdiff_t row) const;
+  /// Copies `count` lines of modes of the row axis to `mine`, the first one to its offset `at` and the others `step` doubles apart.
+  void pack(const double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step);
+  void unpack(double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
+  /// Asks for the lines that unpack will copy later: hardware does not foresee where they stand.
+  void prefetch(int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
 };
 
 SpectralTransform::State::State(LayoutPtr layout_in, int levels_in) : layout(std::move(layout_in)), levels(levels_in), dim(layout->dim()) {
@@ -216,6 +219,7 @@ void SpectralTransform::State::plan_box() {
     their_rows += their_counts.back();
   }
   mine = FftwBuffer(static_cast<std::size_t>(mine_rows) * width);
+  large = mine.size() * sizeof(double) > cached;
   theirs = FftwBuffer(static_cast<std::size_t>(their_rows) * width);
   s_distance = line_distance(static_cast<std::ptrdiff_t>(planes) * before);
   m_distance = line_distance(static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow)]) * after);
@@ -266,27 +270,33 @@ void SpectralTransform::State::run_line(const Source* source, const Visitor& vis
   }
 }
 
-void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
-                                    std::ptrdiff_t row) {
-  // Lines step either the outer mode (3-D) or the plane (2-D).
+void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) {
   const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
-  for (int k = 0; k < blocks_per_outer; ++k) {
-    double* to = mine.data() + (first_outer * blocks_per_outer + k) * size + row * width;
-    const std::ptrdiff_t step = outer_step != 0 ? blocks_per_outer * size : width;
-    for (int i = 0; i < count; ++i) copy(to + i * step, from + i * distance + static_cast<std::ptrdiff_t>(k) * width, width);
-  }
+  for (int k = 0; k < blocks_per_outer; ++k, at += size, from += width)
+    for (int i = 0; i < count; ++i)
+      for (int c = 0; c < width; c += 8) {
+        double* const to = mine.data() + at + i * step + c;
+        if (large)
+          stream(to, load(from + i * distance + c));
+        else
+          store(to, load(from + i * distance + c));
+      }
 }
 
-void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int count, std::ptrdiff_t first_outer, std::ptrdiff_t outer_step,
-                                      std::ptrdiff_t row) const {
+void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
   const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
-  for (int k = 0; k < blocks_per_outer; ++k) {
-    const double* from = mine.data() + (first_outer * blocks_per_outer + k) * size + row * width;
-    const std::ptrdiff_t step = outer_step != 0 ? blocks_per_outer * size : width;
-    // The padding behind the last mode stays 0: it would grow from solve to solve.
-    const std::ptrdiff_t n = std::min<std::ptrdiff_t>(width, line_modes - static_cast<std::ptrdiff_t>(k) * width);
-    for (int i = 0; i < count; ++i) copy(to + i * distance + static_cast<std::ptrdiff_t>(k) * width, from + i * step, n);
-  }
+  const std::ptrdiff_t whole = line_modes / width;
+  for (std::ptrdiff_t k = 0; k < whole; ++k)
+    for (int i = 0; i < count; ++i) copy(to + i * distance + k * width, mine.data() + at + k * size + i * step, width);
+  // The padding behind the last mode stays 0: it would grow from solve to solve.
+  for (int i = 0; i < count; ++i) copy(to + i * distance + whole * width, mine.data() + at + whole * size + i * step, line_modes % width);
+}
+
+void SpectralTransform::State::prefetch(int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
+  const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
+  for (int k = 0; k < blocks_per_outer; ++k)
+    for (int i = 0; i < count; ++i)
+      for (int c = 0; c < width; c += 8) __builtin_prefetch(mine.data() + at + k * size + i * step + c, 0, 2);
 }
 
 void SpectralTransform::State::local_forward(const Source& source) {
@@ -297,12 +307,14 @@ void SpectralTransform::State::local_forward(const Source& source) {
         const int count = std::min(batch, planes - j);
         for (int i = 0; i < count; ++i) source(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
         x_lines.forward(a.data(), b.data());
-        pack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
+        pack(b.data(), b_distance, count, (static_cast<std::ptrdiff_t>(l) * planes + j) * width, width);
       }
       continue;
     }
     const int ny = layout->grid().cells(1);
+    const std::ptrdiff_t step = blocks_per_outer * piece[static_cast<std::size_t>(layout->rank())];
     for (int z = 0; z < planes; ++z) {
+      const std::ptrdiff_t plane = (static_cast<std::ptrdiff_t>(l) * planes + z) * width;
       for (int y = 0; y < ny; y += batch) {
         const int count = std::min(batch, ny - y);
         for (int i = 0; i < count; ++i) source(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
@@ -311,10 +323,11 @@ void SpectralTransform::State::local_forward(const Source& source) {
       }
       for (int k = 0; k < modes[0]; k += batch) {
         y_lines.forward(lines.data() + k * line, c.data());
-        pack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
+        pack(c.data(), c_distance, std::min(batch, modes[0] - k), plane + k * step, step);
       }
     }
   }
+  if (large) stream_fence();
 }
 
 void SpectralTransform::State::local_backward(const Sink& sink) {
@@ -323,16 +336,19 @@ void SpectralTransform::State::local_backward(const Sink& sink) {
     if (dim == 2) {
       for (int j = 0; j < planes; j += batch) {
         const int count = std::min(batch, planes - j);
-        unpack(b.data(), b_distance, count, 0, 0, static_cast<std::ptrdiff_t>(l) * planes + j);
+        unpack(b.data(), b_distance, count, (static_cast<std::ptrdiff_t>(l) * planes + j) * width, width);
         x_lines.backward(b.data(), a.data());
         for (int i = 0; i < count; ++i) sink(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
       }
       continue;
     }
     const int ny = layout->grid().cells(1);
+    const std::ptrdiff_t step = blocks_per_outer * piece[static_cast<std::size_t>(layout->rank())];
     for (int z = 0; z < planes; ++z) {
+      const std::ptrdiff_t plane = (static_cast<std::ptrdiff_t>(l) * planes + z) * width;
       for (int k = 0; k < modes[0]; k += batch) {
-        unpack(c.data(), c_distance, std::min(batch, modes[0] - k), k, 1, static_cast<std::ptrdiff_t>(l) * planes + z);
+        unpack(c.data(), c_distance, std::min(batch, modes[0] - k), plane + k * step, step);
+        if (large) prefetch(std::min(batch, modes[0] - k - batch), plane + (k + batch) * step, step);
         y_lines.backward(c.data(), lines.data() + k * line);
       }
       for (int y = 0; y < ny; y += batch) {
@@ -424,7 +440,17 @@ SpectralTransform::Source SpectralTransform::from(const Field& field, int first)
 }
 
 SpectralTransform::Sink SpectralTransform::to(Field& field, int first) {
-  return [&field, first](int level, std::ptrdiff_t offset, int n, const double* row) { copy(field.level(first + level) + offset, row, n); };
+  const bool large = static_cast<std::size_t>(field.layout().owned()) * static_cast<std::size_t>(field.levels()) * sizeof(double) > cached;
+  return [&field, first, large](int level, std::ptrdiff_t offset, int n, const double* row) {
+    double* to = field.level(first + level) + offset;
+    if (!large) return copy(to, row, n);
+    const std::ptrdiff_t head = std::min<std::ptrdiff_t>(n, (-(reinterpret_cast<std::intptr_t>(to) / 8) & 7));
+    copy(to, row, head);
+    std::ptrdiff_t i = head;
+    for (; i + 8 <= n; i += 8) stream(to + i, load(row + i));
+    copy(to + i, row + i, n - i);
+    stream_fence();
+  };
 }
 
 SpectralTransform::Sink SpectralTransform::add_to(Field& field, double factor, int first) {
