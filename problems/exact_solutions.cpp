@@ -131,7 +131,7 @@ class DiscMinimum : public Function {
         if ((zx - x) * (zx - x) + (zy - y) * (zy - y) <= r * r) best = std::min(best, gx_(zx) + gy_(zy));
     const auto on_circle = [&](double angle) { return gx_(x + r * std::cos(angle)) + gy_(y + r * std::sin(angle)); };
     const double length = std::min(gx_.length(), gy_.length());
-    const int n = std::max(64, static_cast<int>(2 * M_PI * r / length * 128));
+    const int n = std::max(32, static_cast<int>(2 * M_PI * r / length * 40));
     const double h = 2 * M_PI / n;
     double before = on_circle(-h), here = on_circle(0);
     for (int i = 0; i < n; ++i) {
