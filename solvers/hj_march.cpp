@@ -179,6 +179,9 @@ HjMethod read_hj_method(const Parameters& p) {
     if (flux == "godunov") options.flux = NumericalFlux::Godunov;
     if (flux == "local_lax_friedrichs") options.flux = NumericalFlux::LocalLaxFriedrichs;
     options.cfl = p.real("cfl", "Courant number", options.cfl, Range{0, 1, true, false});
+    // So that the method of a problem file can be switched by one --set.
+    for (const char* key : {"tolerance", "max_iterations"})
+      if (p.has(key)) static_cast<void>(p.real(key, "no effect on explicit schemes"));
     method.ghost = weno ? 3 : 1;
     method.make = [options](HamiltonJacobiProblem& problem, const Field& initial) -> std::unique_ptr<HjMarch> {
       return std::make_unique<ExplicitMarch>(problem, options, initial);
