@@ -15,7 +15,7 @@ HjPdhg::HjPdhg(HamiltonJacobiProblem& problem, const PdhgParameters& parameters,
   last().copy_level(0, initial, 0);
   const HjSaddlePoint::Scales scale = saddle_->scales();
   const double courant = h / problem.dt;
-  saddle_->set_kappa_squared(kappa > 0 ? kappa * kappa : scale.speed > 0 ? 1.5 * scale.speed * courant : courant * courant);
+  saddle_->set_kappa_squared(kappa > 0 ? kappa * kappa : scale.speed > 0 ? 1.1 * scale.speed * courant : courant * courant);
   if (scale.rate > 0) engine_.set_weight(parameters.weight / scale.rate);
 }
 

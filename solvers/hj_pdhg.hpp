@@ -11,7 +11,7 @@ namespace wasserflow {
 
 /// Windows of implicit steps, each solved by Pdhg from a warm start: phi extrapolated linearly from the last two steps, rho of the last
 /// window, momenta from the policy of that phi (so that only what the extrapolation got wrong is left to the dual steps). Scales are taken from the initial
-/// data: kappa^2 = 1.5 mean|H_p| h/dt (see HjSaddlePoint), and the weight is in units of 1 / mean|H|.
+/// data: kappa^2 = 1.1 mean|H_p| h/dt (see HjSaddlePoint), and the weight is in units of 1 / mean|H|.
 class HjPdhg {
  public:
   /// `problem` has as many levels as a window has steps; it must outlive this object. kappa: speed of the dual metric, 0 for the default.

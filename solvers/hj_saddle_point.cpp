@@ -496,7 +496,8 @@ HjSaddlePoint::Scales HjSaddlePoint::scales() {
     for (int i = 0; i < p.n; ++i) {
       value[i] = std::fabs(value[i]);
       speed[i] = 0;
-      for (int j = 0; j < slots_; ++j) speed[i] += std::fabs(g[index(j)][i]);
+      for (int j = 0; j < slots_; ++j) speed[i] += std::fabs(g[index(j)][i]) / dim_;
+      for (const Field& b : drift_) speed[i] += std::fabs(b.level()[p.offset + i]) / dim_;
     }
     add_row(sums[0], *layout_, value, p.n);
     add_row(sums[1], *layout_, speed, p.n);

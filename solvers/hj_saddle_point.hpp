@@ -50,7 +50,7 @@ class HjSaddlePoint final : public SaddlePoint {
 
   /// m_j = rho dHh/dq_j(phi): the momenta that the present phi asks for. The start of a window.
   void momenta_from_policy();
-  /// Mean over the grid of |Hh(q)| and of sum_j |dHh/dq_j| at the initial data: scales of phi_t and of the speed.
+  /// Mean over the grid of |Hh(q)|, and mean over grid and axes of |H_p| + |b|, at the initial data: scales of phi_t and of the speed.
   struct Scales {
     double rate = 0;
     double speed = 0;
