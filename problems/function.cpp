@@ -96,7 +96,7 @@ FunctionPtr read_table(const Parameters& p, const std::string& key, const std::s
     // resolved.toml stands in another directory and must find the file from there.
     t.record("file", "text", quoted(std::filesystem::absolute(file).string()), file_doc);
     const std::string dataset = t.text("dataset", "Path of the dataset of shape (nz, ny, nx) in the file.");
-    return make_dataset(file, dataset, t.location("file"));
+    return make_dataset(file, dataset, t.location("file"), t.limited());
   }
   if (t.has("formula")) return read_formula(t, "formula", "Formula in the coordinates, t and the constants.", dim, constants_in(t));
   if (!t.has("type")) p.fail(key, "a table that stands for a function has 'type' (a named family), 'formula', or 'file' and 'dataset'");

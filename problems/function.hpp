@@ -44,11 +44,13 @@ FunctionPtr make_formula(const std::string& text, const std::vector<std::pair<st
 /// The same from a formula at hand; it may depend on x, y, z, t only.
 FunctionPtr make_formula(const Formula& formula);
 /// Values on a grid from an HDF5 file; bind reads this rank's part. Errors (InputError, on all ranks alike): no such file or dataset, not numbers, another
-/// shape than the grid's, values that are not finite.
-FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where = {});
+/// shape than the grid's, values that are not finite. `thinned`: the grid may be smaller than the dataset, of which every n-th value is taken then.
+FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where = {}, bool thinned = false);
 
 /// Named families: from a table and the dimension to a formula. For read_function and --describe.
 const Registry<std::function<Formula(const Parameters&, int dim)>>& function_families();
+/// A table (TOML text) that makes a function of the family, in any dimension.
+std::string function_family_example(const std::string& name);
 
 /// Reads the function under `key` of `p` in any of the forms above. `fallback`: used when the key is absent (required when nullptr).
 /// `dim` names the variables that are allowed (x; x,y; x,y,z) besides t.

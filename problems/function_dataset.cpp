@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 
 #include "problems/function.hpp"
 
@@ -51,7 +52,8 @@ std::string shape_text(const std::vector<hsize_t>& shape) {
 
 class Dataset : public Function {
  public:
-  Dataset(std::string file, std::string dataset, Location where) : file_(std::move(file)), dataset_(std::move(dataset)), where_(std::move(where)) {}
+  Dataset(std::string file, std::string dataset, Location where, bool thinned)
+      : file_(std::move(file)), dataset_(std::move(dataset)), where_(std::move(where)), thinned_(thinned) {}
 
   void evaluate(const RowPoints& p, double* out) const override {
     if (p.offset < 0 || p.offset + p.n > static_cast<std::ptrdiff_t>(values_.size()))
@@ -89,16 +91,18 @@ class Dataset : public Function {
     for (int d = dim - 1; d >= 0; --d) wanted.push_back(static_cast<hsize_t>(layout.grid().cells(d)));
     std::vector<hsize_t> padded(static_cast<std::size_t>(std::max(rank - dim, 0)), 1);
     padded.insert(padded.end(), wanted.begin(), wanted.end());
-    if (rank > 3 || shape != padded)
+    const bool smaller = thinned_ && std::ranges::equal(padded, shape, std::less_equal());
+    if (rank > 3 || !(smaller || shape == padded))
       fail("dataset '" + dataset_ + "' of " + file_ + " has shape " + shape_text(shape) + ", the grid has " + shape_text(wanted) + " (z y x)");
 
-    std::vector<hsize_t> start(shape.size(), 0), count = shape;
+    std::vector<hsize_t> start(shape.size(), 0), stride(shape.size(), 1), count = padded;
+    for (std::size_t i = 0; i < shape.size(); ++i) stride[i] = shape[i] / padded[i];
     const std::size_t slow = static_cast<std::size_t>(rank - dim);
-    start[slow] = static_cast<hsize_t>(layout.first());
+    start[slow] = static_cast<hsize_t>(layout.first()) * stride[slow];
     count[slow] = static_cast<hsize_t>(layout.count());
     const Handle memory(H5Screate_simple(rank, count.data(), nullptr), H5Sclose);
     values_.assign(static_cast<std::size_t>(layout.owned()), 0.0);
-    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr) < 0 ||
+    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), stride.data(), count.data(), nullptr) < 0 ||
         H5Dread(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values_.data()) < 0)
       throw IoError("dataset '" + dataset_ + "' of " + file_ + " could not be read");
     if (!std::all_of(values_.begin(), values_.end(), [](double v) { return std::isfinite(v); }))
@@ -123,13 +127,14 @@ class Dataset : public Function {
 
   std::string file_, dataset_;
   Location where_;
+  bool thinned_;
   std::vector<double> values_;  ///< at the owned points of the layout it was bound to
 };
 
 }  // namespace
 
-FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where) {
-  return std::make_shared<Dataset>(file, dataset, std::move(where));
+FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where, bool thinned) {
+  return std::make_shared<Dataset>(file, dataset, std::move(where), thinned);
 }
 
 }  // namespace wasserflow

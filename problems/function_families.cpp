@@ -31,13 +31,12 @@ Formula gaussian(const Parameters& p, int dim) {
   const std::vector<double> deviation = p.reals("deviation", "Standard deviation along each axis.", dim, {}, Range::positive());
   const std::vector<double> period =
       p.reals("period", "Period along each axis; periodic images are added where it is not 0.", dim, zeros(dim), Range::nonnegative());
-  double amplitude = 0;
-  if (p.has("mass")) {
-    if (p.has("amplitude")) p.fail("mass", "a Gaussian has 'amplitude' or 'mass', not both");
-    amplitude = p.real("mass", "Integral over the whole space (over one period where it is periodic).");
+  double amplitude = p.real("amplitude", "Value at the centre, without images; of no effect beside 'mass'.", 1.0);
+  if (const double mass =
+          p.real("mass", "Integral over the space, or over a period where it is periodic; 0: 'amplitude' counts.", 0.0, Range::nonnegative());
+      mass > 0) {
+    amplitude = mass;
     for (const double s : deviation) amplitude /= std::sqrt(2 * std::numbers::pi) * s;
-  } else {
-    amplitude = p.real("amplitude", "Value at the centre, without images.", 1.0);
   }
   Formula exponent, factor = amplitude;
   for (std::size_t d = 0; d < mean.size(); ++d) {
@@ -129,6 +128,17 @@ const Registry<std::function<Formula(const Parameters&, int dim)>>& function_fam
     return r;
   }();
   return families;
+}
+
+std::string function_family_example(const std::string& name) {
+  std::string keys;
+  if (name == "gaussian") keys = "mean = 0.5, deviation = 0.1";
+  if (name == "gaussian_mixture") keys = "components = [{ mean = 0.5, deviation = 0.1 }]";
+  if (name == "indicator_ball") keys = "center = 0.5, radius = 0.25";
+  if (name == "indicator_box") keys = "lower = 0.25, upper = 0.75";
+  if (name == "sine") keys = "wave_numbers = 6.283185307179586";
+  if (name == "distance_to_ball") keys = "center = 0.5";
+  return "{ type = \"" + name + "\"" + (keys.empty() ? "" : ", " + keys) + " }";
 }
 
 }  // namespace wasserflow

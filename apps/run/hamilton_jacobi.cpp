@@ -387,6 +387,7 @@ std::vector<Topic> topics() {
   std::vector<Topic> all;
   for (const auto& [name, what] : hj_methods()) all.push_back({"Method", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, entry] : catalogue().hamiltonians.entries()) all.push_back({"Hamiltonian", name, entry.doc, "hamiltonian", {}});
+  for (const auto& [name, entry] : function_families().entries()) all.push_back({"Function family", name, entry.doc, "initial.phi", {"initial.phi=" + function_family_example(name)}});
   return all;
 }
 

@@ -297,6 +297,8 @@ void Parameters::record(const std::string& key, const std::string& type, const s
   r.record(value, fallback);
 }
 
+bool Parameters::limited() const { return !node_->state->shown.empty(); }
+
 std::string Parameters::directory() const {
   const std::string parent = std::filesystem::path(node_->state->path).parent_path().string();
   return parent.empty() ? "." : parent;

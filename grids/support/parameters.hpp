@@ -82,6 +82,8 @@ class Parameters {
   /// For keys read by other means (functions): records them as used and puts them into the resolved set.
   void record(const std::string& key, const std::string& type, const std::string& value, const std::string& doc, const std::string& fallback = {},
               const std::string& range = {}) const;
+  /// True behind ProblemFile::limit: the problem is only tried on a smaller grid, which data in files do not fit.
+  bool limited() const;
   /// Directory of the problem file: relative paths in it count from there.
   std::string directory() const;
 
