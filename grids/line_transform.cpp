@@ -6,22 +6,19 @@
 
 #include "grids/spectral_transform.hpp"
 #include "grids/support/errors.hpp"
-#include "grids/support/pack.hpp"
-
-// Packs are only passed between functions of this file.
-#pragma GCC diagnostic ignored "-Wpsabi"
+#include "grids/support/pack8.hpp"
 
 namespace wasserflow {
 namespace {
 
 fftw_complex* complex(double* p) { return reinterpret_cast<fftw_complex*>(p); }
 
-constexpr int pack = 4;  // complex numbers in a Pack
-constexpr Pack conjugate{1, -1, 1, -1, 1, -1, 1, -1};
+constexpr int pack = 4;  // complex numbers in a Pack8
+constexpr Pack8 conjugate{1, -1, 1, -1, 1, -1, 1, -1};
 
-Pack reverse(Pack v) { return __builtin_shuffle(v, PackIndex{6, 7, 4, 5, 2, 3, 0, 1}); }
-Pack reverse_all(Pack v) { return __builtin_shuffle(v, PackIndex{7, 6, 5, 4, 3, 2, 1, 0}); }
-Pack swap(Pack v) { return __builtin_shuffle(v, PackIndex{1, 0, 3, 2, 5, 4, 7, 6}); }
+Pack8 reverse(Pack8 v) { return __builtin_shuffle(v, Pack8Index{6, 7, 4, 5, 2, 3, 0, 1}); }
+Pack8 reverse_all(Pack8 v) { return __builtin_shuffle(v, Pack8Index{7, 6, 5, 4, 3, 2, 1, 0}); }
+Pack8 swap(Pack8 v) { return __builtin_shuffle(v, Pack8Index{1, 0, 3, 2, 5, 4, 7, 6}); }
 
 /// For the pairs (k, m - k) of a complex line of m values, in place, with s = x[k] + conj x[m-k], d = x[k] - conj x[m-k] and t the table:
 ///   x[k] = h s + t[k] d,  x[m-k] = conj(h s - t[k] d).       Not for k = 0.
@@ -31,14 +28,14 @@ void rotate_pairs(double* x, int m, const double* table, double h) {
     double* low = x + 2 * k;
     double* high = x + 2 * (m - k - pack + 1);
     const double* t = table + 4 * k;  // a pack of real parts twice, then a pack of (-imaginary, imaginary), for each k
-    const Pack a = load(low), b = reverse(load(high)) * conjugate;
-    const Pack s = a + b, d = a - b;
-    const Pack p0 = load(t), p1 = load(t + 8);
-    const Pack real = __builtin_shuffle(p0, p1, PackIndex{0, 1, 4, 5, 8, 9, 12, 13});
-    const Pack imaginary = __builtin_shuffle(p0, p1, PackIndex{2, 3, 6, 7, 10, 11, 14, 15});
-    const Pack turned = real * d + imaginary * swap(d);
-    store(low, h * s + turned);
-    store(high, reverse((h * s - turned) * conjugate));
+    const Pack8 a = load8(low), b = reverse(load8(high)) * conjugate;
+    const Pack8 s = a + b, d = a - b;
+    const Pack8 p0 = load8(t), p1 = load8(t + 8);
+    const Pack8 real = __builtin_shuffle(p0, p1, Pack8Index{0, 1, 4, 5, 8, 9, 12, 13});
+    const Pack8 imaginary = __builtin_shuffle(p0, p1, Pack8Index{2, 3, 6, 7, 10, 11, 14, 15});
+    const Pack8 turned = real * d + imaginary * swap(d);
+    store8(low, h * s + turned);
+    store8(high, reverse((h * s - turned) * conjugate));
   }
   for (; k <= m - k; ++k) {
     double* low = x + 2 * k;
@@ -83,15 +80,15 @@ void cosine_modes(const double* z, int n, const double* cosine, const double* si
   place(0)[1] = 2 * z[1];
   int k = 1;
   for (; k + pack - 1 < n - k - pack + 1; k += pack) {
-    const Pack a = load(z + 2 * k), b = reverse(load(z + 2 * (n - k - pack + 1)));
-    const Pack s = a + b, j = swap(a - b) * conjugate, c = load(cosine + 2 * k), d = load(sine + 2 * k);
-    const Pack low = c * s + d * j, high = d * s - c * j;
+    const Pack8 a = load8(z + 2 * k), b = reverse(load8(z + 2 * (n - k - pack + 1)));
+    const Pack8 s = a + b, j = swap(a - b) * conjugate, c = load8(cosine + 2 * k), d = load8(sine + 2 * k);
+    const Pack8 low = c * s + d * j, high = d * s - c * j;
     if (sines) {
-      store(x + 2 * (n - k - pack), reverse(low));
-      store(x + 2 * (k - 1), high);
+      store8(x + 2 * (n - k - pack), reverse(low));
+      store8(x + 2 * (k - 1), high);
     } else {
-      store(x + 2 * k, low);
-      store(x + 2 * (n - k - pack + 1), reverse(high));
+      store8(x + 2 * k, low);
+      store8(x + 2 * (n - k - pack + 1), reverse(high));
     }
   }
   for (; k <= n - k; ++k) {
@@ -111,11 +108,11 @@ void cosine_modes_back(const double* x, int n, const double* cosine, const doubl
   z[1] = place(0)[1];
   int k = 1;
   for (; k + pack - 1 < n - k - pack + 1; k += pack) {
-    const Pack a = sines ? reverse(load(x + 2 * (n - k - pack))) : load(x + 2 * k);
-    const Pack b = sines ? load(x + 2 * (k - 1)) : reverse(load(x + 2 * (n - k - pack + 1)));
-    const Pack q = swap(b) * conjugate, f = a + q, g = a - q, c = load(cosine + 2 * k), d = load(sine + 2 * k);
-    store(z + 2 * k, c * f - d * (swap(f) * conjugate));
-    store(z + 2 * (n - k - pack + 1), reverse(c * g + d * (swap(g) * conjugate)));
+    const Pack8 a = sines ? reverse(load8(x + 2 * (n - k - pack))) : load8(x + 2 * k);
+    const Pack8 b = sines ? load8(x + 2 * (k - 1)) : reverse(load8(x + 2 * (n - k - pack + 1)));
+    const Pack8 q = swap(b) * conjugate, f = a + q, g = a - q, c = load8(cosine + 2 * k), d = load8(sine + 2 * k);
+    store8(z + 2 * k, c * f - d * (swap(f) * conjugate));
+    store8(z + 2 * (n - k - pack + 1), reverse(c * g + d * (swap(g) * conjugate)));
   }
   for (; k <= n - k; ++k) {
     const double* a = place(k);
@@ -135,12 +132,12 @@ void real_cosine_modes(const double* z, int n, const double* cosine, const doubl
   *place(0) = 2 * z[0];
   int k = 1;
   for (; k + 7 <= (n - 1) / 2; k += 8) {
-    const Pack p = load(z + 2 * k), q = load(z + 2 * k + 8), c = load(cosine + k), d = load(sine + k);
-    const Pack re = __builtin_shuffle(p, q, PackIndex{0, 2, 4, 6, 8, 10, 12, 14});
-    const Pack im = __builtin_shuffle(p, q, PackIndex{1, 3, 5, 7, 9, 11, 13, 15});
-    const Pack low = 2 * (c * re + d * im), high = 2 * (d * re - c * im);
-    store(sines ? x + k - 1 : x + k, sines ? high : low);
-    store(x + n - k - (sines ? 8 : 7), reverse_all(sines ? low : high));
+    const Pack8 p = load8(z + 2 * k), q = load8(z + 2 * k + 8), c = load8(cosine + k), d = load8(sine + k);
+    const Pack8 re = __builtin_shuffle(p, q, Pack8Index{0, 2, 4, 6, 8, 10, 12, 14});
+    const Pack8 im = __builtin_shuffle(p, q, Pack8Index{1, 3, 5, 7, 9, 11, 13, 15});
+    const Pack8 low = 2 * (c * re + d * im), high = 2 * (d * re - c * im);
+    store8(sines ? x + k - 1 : x + k, sines ? high : low);
+    store8(x + n - k - (sines ? 8 : 7), reverse_all(sines ? low : high));
   }
   for (; k <= n / 2; ++k) {
     *place(n - k) = 2 * (sine[k] * z[2 * k] - cosine[k] * z[2 * k + 1]);
@@ -154,12 +151,12 @@ void real_cosine_modes_back(const double* x, int n, const double* cosine, const 
   z[1] = 0;
   int k = 1;
   for (; k + 7 <= n / 2; k += 8) {
-    const Pack ascending = load(sines ? x + k - 1 : x + k), descending = reverse_all(load(x + n - k - (sines ? 8 : 7)));
-    const Pack a = sines ? descending : ascending, b = sines ? ascending : descending;
-    const Pack c = load(cosine + k), d = load(sine + k);
-    const Pack re = c * a + d * b, im = d * a - c * b;
-    store(z + 2 * k, __builtin_shuffle(re, im, PackIndex{0, 8, 1, 9, 2, 10, 3, 11}));
-    store(z + 2 * k + 8, __builtin_shuffle(re, im, PackIndex{4, 12, 5, 13, 6, 14, 7, 15}));
+    const Pack8 ascending = load8(sines ? x + k - 1 : x + k), descending = reverse_all(load8(x + n - k - (sines ? 8 : 7)));
+    const Pack8 a = sines ? descending : ascending, b = sines ? ascending : descending;
+    const Pack8 c = load8(cosine + k), d = load8(sine + k);
+    const Pack8 re = c * a + d * b, im = d * a - c * b;
+    store8(z + 2 * k, __builtin_shuffle(re, im, Pack8Index{0, 8, 1, 9, 2, 10, 3, 11}));
+    store8(z + 2 * k + 8, __builtin_shuffle(re, im, Pack8Index{4, 12, 5, 13, 6, 14, 7, 15}));
   }
   for (; k <= n / 2; ++k) {
     const double a = mode(k), b = mode(n - k);

@@ -10,7 +10,7 @@
 #include "grids/line_transform.hpp"
 #include "grids/support/errors.hpp"
 #include "grids/support/mpi.hpp"
-#include "grids/support/pack.hpp"
+#include "grids/support/pack8.hpp"
 
 namespace wasserflow {
 namespace {
@@ -121,7 +121,8 @@ struct SpectralTransform::State {
   FftwBuffer mine, theirs;
   bool large = false;  // `mine` exceeds what a core keeps in cache: it is written past the caches
 
-  // 1-D: the slab of this rank, all slabs, one line a level.
+  // 1-D: the slab of this rank, all slabs, one line a level, transformed `line_batch` at a time.
+  int line_batch = batch;
   std::vector<int> line_counts, line_offsets;
   FftwBuffer slab, slabs;
 
@@ -171,10 +172,11 @@ void SpectralTransform::State::plan_line() {
   const int n = layout->grid().cells(0), ranks = layout->ranks();
   a_distance = line_distance(n);
   b_distance = line_distance(static_cast<std::ptrdiff_t>(modes[0]) * parts[1]);
-  const std::ptrdiff_t padded = round_up(levels, batch);
+  line_batch = std::min(batch, levels);
+  const std::ptrdiff_t padded = round_up(levels, line_batch);
   a = FftwBuffer(static_cast<std::size_t>(padded * a_distance));
   b = FftwBuffer(static_cast<std::size_t>(padded * b_distance));
-  x_lines = LineTransform(kind[0], n, 1, batch, a_distance, b_distance);
+  x_lines = LineTransform(kind[0], n, 1, line_batch, a_distance, b_distance);
   if (ranks == 1) return;
   for (int r = 0; r < ranks; ++r) {
     line_counts.push_back(levels * layout->count_of(r));
@@ -254,7 +256,7 @@ void SpectralTransform::State::run_line(const Source* source, const Visitor& vis
           copy(a.data() + l * a_distance + layout->first_of(r),
                slabs.data() + line_offsets[static_cast<std::size_t>(r)] + static_cast<std::ptrdiff_t>(l) * layout->count_of(r), layout->count_of(r));
     }
-    for (int l = 0; l < levels; l += batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
+    for (int l = 0; l < levels; l += line_batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
   }
   ModeBlock modes_block;
   modes_block.data = b.data();
@@ -265,7 +267,7 @@ void SpectralTransform::State::run_line(const Source* source, const Visitor& vis
   modes_block.columns = modes[0];
   visit(modes_block);
   if (sink) {
-    for (int l = 0; l < levels; l += batch) x_lines.backward(b.data() + l * b_distance, a.data() + l * a_distance);
+    for (int l = 0; l < levels; l += line_batch) x_lines.backward(b.data() + l * b_distance, a.data() + l * a_distance);
     for (int l = 0; l < levels; ++l) (*sink)(l, 0, count, a.data() + l * a_distance + layout->first());
   }
 }
@@ -277,9 +279,9 @@ void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance,
       for (int c = 0; c < width; c += 8) {
         double* const to = mine.data() + at + i * step + c;
         if (large)
-          stream(to, load(from + i * distance + c));
+          stream8(to, load8(from + i * distance + c));
         else
-          store(to, load(from + i * distance + c));
+          store8(to, load8(from + i * distance + c));
       }
 }
 
@@ -447,7 +449,7 @@ SpectralTransform::Sink SpectralTransform::to(Field& field, int first) {
     const std::ptrdiff_t head = std::min<std::ptrdiff_t>(n, (-(reinterpret_cast<std::intptr_t>(to) / 8) & 7));
     copy(to, row, head);
     std::ptrdiff_t i = head;
-    for (; i + 8 <= n; i += 8) stream(to + i, load(row + i));
+    for (; i + 8 <= n; i += 8) stream8(to + i, load8(row + i));
     copy(to + i, row + i, n - i);
     stream_fence();
   };

@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include "grids/support/errors.hpp"
-#include "grids/support/pack.hpp"
-
-// Packs are only passed between functions of this file.
-#pragma GCC diagnostic ignored "-Wpsabi"
+#include "grids/support/pack8.hpp"
 
 namespace wasserflow {
 namespace {
@@ -41,9 +38,9 @@ struct MetricRow {
 
 /// Value of a mode for each of its parts: `half` 0 and 1 are the first and the last four modes of complex data.
 template <int parts>
-Pack spread_modes(Pack modes, int half) {
+Pack8 spread_modes(Pack8 modes, int half) {
   if (parts == 1) return modes;
-  return half == 0 ? __builtin_shuffle(modes, PackIndex{0, 0, 1, 1, 2, 2, 3, 3}) : __builtin_shuffle(modes, PackIndex{4, 4, 5, 5, 6, 6, 7, 7});
+  return half == 0 ? __builtin_shuffle(modes, Pack8Index{0, 0, 1, 1, 2, 2, 3, 3}) : __builtin_shuffle(modes, Pack8Index{4, 4, 5, 5, 6, 6, 7, 7});
 }
 
 /// Thomas' algorithm for eight modes at a time, right-hand side times scale.
@@ -51,35 +48,35 @@ template <int parts>
 void solve_row(const MetricRow& m, double* row) {
   for (int i = 0; i < m.columns; i += lanes) {
     double* const x = row + static_cast<std::ptrdiff_t>(i) * parts;
-    const Pack v = m.v0 + load(m.v + i), s = m.s0 + load(m.s + i), a = m.a0 + m.a1 * v, b = m.b0 + m.b1 * v;
-    const Pack a2 = a * a, b2 = b * b, ab = a * b;
-    Pack diagonal = m.first_a * a2 + m.first_b * b2 + s;
+    const Pack8 v = m.v0 + load8(m.v + i), s = m.s0 + load8(m.s + i), a = m.a0 + m.a1 * v, b = m.b0 + m.b1 * v;
+    const Pack8 a2 = a * a, b2 = b * b, ab = a * b;
+    Pack8 diagonal = m.first_a * a2 + m.first_b * b2 + s;
     if (m.null_entry > 0) diagonal = (v == 0.0) & (s == 0.0) ? diagonal + m.null_entry : diagonal;
     if (m.levels == 1) {
-      const Pack factor = m.scale / diagonal;
-      for (int half = 0; half < parts; ++half) store(x + 8 * half, load(x + 8 * half) * spread_modes<parts>(factor, half));
+      const Pack8 factor = m.scale / diagonal;
+      for (int half = 0; half < parts; ++half) store8(x + 8 * half, load8(x + 8 * half) * spread_modes<parts>(factor, half));
       continue;
     }
-    Pack pivot = 1.0 / diagonal;
-    store(m.pivots, pivot);
-    for (int half = 0; half < parts; ++half) store(x + 8 * half, load(x + 8 * half) * m.scale);
+    Pack8 pivot = 1.0 / diagonal;
+    store8(m.pivots, pivot);
+    for (int half = 0; half < parts; ++half) store8(x + 8 * half, load8(x + 8 * half) * m.scale);
     for (int l = 1; l < m.levels; ++l) {
       const bool last = l + 1 == m.levels;
-      const Pack factor = ab * pivot;
+      const Pack8 factor = ab * pivot;
       pivot = 1.0 / ((last ? m.last_a : 1) * a2 + (last ? m.last_b : 1) * b2 + s - ab * factor);
-      store(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes, pivot);
+      store8(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes, pivot);
       double* const y = x + l * m.stride;
       for (int half = 0; half < parts; ++half)
-        store(y + 8 * half, load(y + 8 * half) * m.scale - spread_modes<parts>(factor, half) * load(y - m.stride + 8 * half));
+        store8(y + 8 * half, load8(y + 8 * half) * m.scale - spread_modes<parts>(factor, half) * load8(y - m.stride + 8 * half));
     }
-    Pack after[parts];
-    for (int half = 0; half < parts; ++half) after[half] = Pack{};
+    Pack8 after[parts];
+    for (int half = 0; half < parts; ++half) after[half] = Pack8{};
     for (int l = m.levels - 1; l >= 0; --l) {
-      const Pack p = load(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes);
+      const Pack8 p = load8(m.pivots + static_cast<std::ptrdiff_t>(l) * lanes);
       double* const y = x + l * m.stride;
       for (int half = 0; half < parts; ++half) {
-        after[half] = (load(y + 8 * half) - spread_modes<parts>(ab, half) * after[half]) * spread_modes<parts>(p, half);
-        store(y + 8 * half, after[half]);
+        after[half] = (load8(y + 8 * half) - spread_modes<parts>(ab, half) * after[half]) * spread_modes<parts>(p, half);
+        store8(y + 8 * half, after[half]);
       }
     }
   }
