@@ -245,6 +245,10 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
     problem.set_times(std::vector<double>(problem.times.size(), t));
     tabulate_feedback(problem, phi, near, control);
     gather_points();
+    if (k == levels) {
+      Interpolator(layout, Interpolation::Linear).sample(phi, 1, points, values);
+      for (std::size_t i = 0; i < paths.size(); ++i) paths[i].value = values[i];
+    }
     feedback.sample(control, dim + 1, points, values);
     const double noise = std::sqrt(2 * problem.eps * dt);
     const auto step = static_cast<std::uint32_t>(levels - k);
@@ -308,17 +312,23 @@ std::vector<Point> tensor_starts(const Grid& grid, std::span<const int> counts) 
 }
 
 MeanCost mean_cost(MPI_Comm comm, std::span<const Trajectory> trajectories) {
-  std::array<ExactSum, 2> sums;
+  std::array<ExactSum, 3> sums;
   for (const Trajectory& path : trajectories) {
     sums[0] += 1;
     sums[1] += path.cost();
+    sums[2] += path.value;
   }
   ExactSum::reduce(comm, sums);
-  const double n = sums[0].value(), mean = n > 0 ? sums[1].value() / n : 0;
+  const double n = sums[0].value();
+  if (n == 0) return {};
+  const MeanCost all{sums[1].value() / n, sums[2].value() / n, 0};
   std::array<ExactSum, 1> squares;
-  for (const Trajectory& path : trajectories) squares[0] += (path.cost() - mean) * (path.cost() - mean);
+  for (const Trajectory& path : trajectories) {
+    const double gap = path.cost() - path.value - (all.mean - all.mean_value);
+    squares[0] += gap * gap;
+  }
   ExactSum::reduce(comm, squares);
-  return {mean, n > 1 ? std::sqrt(squares[0].value() / (n - 1) / n) : 0};
+  return {all.mean, all.mean_value, n > 1 ? std::sqrt(squares[0].value() / (n - 1) / n) : 0};
 }
 
 }  // namespace wasserflow

@@ -23,6 +23,7 @@ struct Trajectory {
   std::vector<Point> velocities;  ///< feedback -H_p used from each point on; at the last point that of the one before
   double running_cost = 0;        ///< int L ds
   double terminal_cost = 0;       ///< g where it ends; 0 when it left through a Dirichlet boundary
+  double value = 0;               ///< phi(x, T) at the start, interpolated: what the mean of the costs approaches
   double cost() const { return running_cost + terminal_cost; }
 };
 
@@ -53,12 +54,13 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
 /// counts[d] points along axis d, in the middle of equal parts of it; all combinations.
 std::vector<Trajectory::Point> tensor_starts(const Grid& grid, std::span<const int> counts);
 
-/// Mean of the costs of all ranks' trajectories and its standard error (0 for fewer than two).
-/// @note Collective over `comm`.
+/// Means over the trajectories of all ranks.
 struct MeanCost {
-  double mean = 0;
-  double standard_error = 0;
+  double mean = 0;            ///< of the costs
+  double mean_value = 0;      ///< of Trajectory::value
+  double standard_error = 0;  ///< of the mean of cost - value; 0 for fewer than two
 };
+/// @note Collective over `comm`.
 MeanCost mean_cost(MPI_Comm comm, std::span<const Trajectory> trajectories);
 
 }  // namespace wasserflow

@@ -353,7 +353,7 @@ void HamiltonJacobiApp::write_trajectories(Run& run) {
   const std::vector<Trajectory> found = optimal_trajectories(problem_, times, level, trajectories_->starts, trajectories_->options);
   wasserflow::write_trajectories(run.comm(), run.directory() + "/trajectories", found, problem_.layout->dim(), trajectories_->samples);
   const MeanCost cost = mean_cost(run.comm(), found);
-  trajectory_report_ = {{"count", trajectories_->starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}};
+  trajectory_report_ = {{"count", trajectories_->starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}, {"mean_value", cost.mean_value}};
 }
 
 constexpr const char* example = R"toml(

@@ -25,6 +25,10 @@ def deviations(report):
         seen = report["errors"][name]
         if seen is None or not abs(seen - value) <= tolerance * abs(value):
             found.append(f"errors.{name} is {seen}, expected {value} within {tolerance:.0%}")
+    if "trajectories" in report:
+        t = report["trajectories"]  # the feedback must earn the value function, up to first order and noise
+        if not abs(t["mean_cost"] - t["mean_value"]) <= 3 * t["standard_error"] + 0.03:
+            found.append(f"trajectories cost {t['mean_cost']} in the mean, the value function says {t['mean_value']}")
     return found
 
 

@@ -213,6 +213,7 @@ BOOST_AUTO_TEST_CASE(mean_cost_of_stochastic_trajectories_is_the_value) {
     const MeanCost cost = mean_cost(MPI_COMM_WORLD, paths);
     BOOST_TEST_MESSAGE("mean " << cost.mean << " +- " << cost.standard_error << " value " << at(*phi, {x, 0, 0}, 1));
     BOOST_TEST(cost.standard_error < 0.02);
+    BOOST_TEST(std::abs(cost.mean_value - at(*phi, {x, 0, 0}, 1)) < 1e-12);
     BOOST_TEST(std::abs(cost.mean - at(*phi, {x, 0, 0}, 1)) < 3 * cost.standard_error + 1.0 / n);
     for (const Trajectory& path : paths) BOOST_REQUIRE(path.points.size() == 2u);
   }
