@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -18,6 +19,7 @@ struct Log::Impl {
   bool live = false;
   bool rows = true;
   bool line_open = false;  // a progress line stands on the terminal
+  std::chrono::steady_clock::time_point last_progress;
   Verbosity verbosity = Verbosity::Normal;
   std::shared_ptr<spdlog::logger> terminal, file;
   std::string before;  // lines written until there is a file
@@ -57,7 +59,7 @@ Log::Log(MPI_Comm comm, Verbosity verbosity, Progress progress) : impl_(std::mak
   impl_->writes = rank_of(comm) == 0;
   impl_->verbosity = verbosity;
   impl_->rows = progress != Progress::Off;
-  const bool under_mpirun = std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE") || std::getenv("PMIX_RANK");
+  const bool under_mpirun = std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMI_SIZE") || std::getenv("SLURM_PROCID");
   impl_->live = progress == Progress::Auto && verbosity != Verbosity::Quiet && size_of(comm) == 1 && !under_mpirun && isatty(STDOUT_FILENO);
   if (impl_->writes) impl_->terminal = make_logger(std::make_shared<spdlog::sinks::stdout_sink_st>());
 }
@@ -82,6 +84,9 @@ bool Log::live() const { return impl_ && impl_->writes && impl_->live; }
 
 void Log::progress(const std::string& text) {
   if (!live()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - impl_->last_progress < std::chrono::milliseconds(100)) return;
+  impl_->last_progress = now;
   std::fprintf(stdout, "\r\033[K%s", text.c_str());
   std::fflush(stdout);
   impl_->line_open = true;

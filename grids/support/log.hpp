@@ -56,6 +56,7 @@ class Log {
   void row(const std::string& text);
 
   /// A line that the next one replaces; only on one process at a terminal, since under mpirun every stdout looks like one.
+  /// At most ten a second are shown.
   bool live() const;
   void progress(const std::string& text);
 

@@ -35,7 +35,10 @@ std::string IterationTable::format_row(const std::vector<Cell>& cells) const {
 }
 
 void IterationTable::row(const std::vector<Cell>& cells) {
-  if (!shown()) return;
+  if (!log_->shows(level_)) {
+    if (log_->live()) log_->progress(format_row(cells));
+    return;
+  }
   if (since_header_ >= header_every_) {
     log_->row(format_header());
     since_header_ = 0;

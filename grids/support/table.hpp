@@ -18,7 +18,8 @@ struct Column {
   std::string format = "{:.3e}";  ///< of real numbers; integers and texts are written plainly
 };
 
-/// Rows with a header that is repeated now and then. Does nothing on ranks other than 0 and below its verbosity.
+/// Rows with a header that is repeated now and then. Does nothing on ranks other than 0. Below its verbosity a row is the log's live line, where
+/// there is one.
 class IterationTable {
  public:
   using Cell = std::variant<std::int64_t, double, std::string>;
@@ -26,7 +27,7 @@ class IterationTable {
   IterationTable(Log& log, std::vector<Column> columns, Verbosity level = Verbosity::Normal, int header_every = 40);
 
   /// True when a row would be shown: ask before computing costly columns (same answer on rank 0 only).
-  bool shown() const { return log_->shows(level_); }
+  bool shown() const { return log_->shows(level_) || log_->live(); }
   void row(const std::vector<Cell>& cells);
   /// Text of a row or of the header, without a line end.
   std::string format_row(const std::vector<Cell>& cells) const;

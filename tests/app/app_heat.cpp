@@ -50,7 +50,9 @@ class Heat : public Application {
       save(run, u, 0);
     }
     IterationTable table(run.log(), {{"step", 6}, {"time", 10, "{:.4f}"}, {"sum", 12}}, Verbosity::Normal);
+    IterationTable detail(run.log(), {{"rows", 6}}, Verbosity::Detailed);
     while (step < steps_) {
+      detail.row({static_cast<std::int64_t>(layout_->count())});
       const auto timer = run.timers().scope("step");
       advance(u, next);
       ++step;

@@ -260,3 +260,16 @@ BOOST_AUTO_TEST_CASE(petsc_options_and_levels_of_output) {
   BOOST_TEST(count_lines(quiet.out, "") == 1);
   BOOST_TEST(count_lines(quiet.out, "converged after") == 1);
 }
+
+BOOST_AUTO_TEST_CASE(a_live_line_only_at_a_terminal) {
+  const std::string dir = workplace("live");
+  const std::string call = app_path("app_heat") + " p.toml --overwrite --progress ";
+  // script (of Debian's base system) gives its command a terminal.
+  const auto at_terminal = [&](const std::string& command) { return run_process({"script", "-qec", command, "/dev/null"}, {.directory = dir}); };
+  const ProcessResult live = at_terminal(call + "auto");
+  BOOST_TEST(live.code == 0);
+  BOOST_TEST(live.out.find("\r\033[K    16") != std::string::npos);
+  BOOST_TEST(at_terminal(call + "plain").out.find("\033[K") == std::string::npos);
+  BOOST_TEST(at_terminal("mpirun --oversubscribe -n 2 " + call + "auto").out.find("\033[K") == std::string::npos);
+  BOOST_TEST(read_file(dir + "/runs/p/log.txt").find("\033[K") == std::string::npos);
+}
