@@ -33,6 +33,26 @@ int stencil_width(const HamiltonJacobiProblem& problem, const ExplicitOptions& o
   return width;
 }
 
+/// Slopes of a row by WENO5 from u at shifts -3 .. 3.
+void weno_slopes(int n, double scale, const std::array<const double*, 7>& u, double* __restrict above, double* __restrict below) {
+  const double *m3 = u[0], *m2 = u[1], *m1 = u[2], *u0 = u[3], *p1 = u[4], *p2 = u[5], *p3 = u[6];
+  for (int i = 0; i < n; ++i) {
+    const double a = (m2[i] - m3[i]) * scale, b = (m1[i] - m2[i]) * scale, c = (u0[i] - m1[i]) * scale;
+    const double e = (p1[i] - u0[i]) * scale, f = (p2[i] - p1[i]) * scale, g = (p3[i] - p2[i]) * scale;
+    below[i] = weno5(a, b, c, e, f);
+    above[i] = weno5(g, f, e, c, b);
+  }
+}
+
+/// Drops the side whose value of Hh alone is smaller; the values are overwritten by the slopes that stay.
+void keep_larger_side(int n, const double* up, const double* down, double* __restrict h_up, double* __restrict h_down) {
+  for (int i = 0; i < n; ++i) {
+    const bool keep_up = h_up[i] > h_down[i];
+    h_up[i] = keep_up ? up[i] : 0.0;
+    h_down[i] = keep_up ? 0.0 : down[i];
+  }
+}
+
 }  // namespace
 
 ExplicitScheme::ExplicitScheme(HamiltonJacobiProblem& problem, const ExplicitOptions& options)
@@ -46,7 +66,7 @@ ExplicitScheme::ExplicitScheme(HamiltonJacobiProblem& problem, const ExplicitOpt
   if (!(options.cfl > 0 && options.cfl <= 1)) throw InputError(fmt::format("the CFL number must be in (0, 1], not {}", options.cfl));
   if (problem.levels() != 1) throw InternalError("ExplicitScheme: the problem must have one time level");
   const int dim = problem.layout->dim();
-  const int rows = 6 * dim + 3;
+  const int rows = 6 * dim + 4;
   scratch_.resize(static_cast<std::size_t>(rows) * row_length_);
   const auto row = [&](int index) { return scratch_.data() + static_cast<std::size_t>(index) * row_length_; };
   for (int j = 0; j < 2 * dim; ++j) slope_.push_back(row(j));
@@ -65,13 +85,7 @@ void ExplicitScheme::slopes(int n) {
       }
       continue;
     }
-    const double *m3 = near_.at(d, -3), *m2 = near_.at(d, -2), *p2 = near_.at(d, 2), *p3 = near_.at(d, 3);
-    for (int i = 0; i < n; ++i) {
-      const double a = (m2[i] - m3[i]) * scale, b = (m1[i] - m2[i]) * scale, c = (u0[i] - m1[i]) * scale;
-      const double e = (p1[i] - u0[i]) * scale, f = (p2[i] - p1[i]) * scale, g = (p3[i] - p2[i]) * scale;
-      below[i] = weno5(a, b, c, e, f);
-      above[i] = weno5(g, f, e, c, b);
-    }
+    weno_slopes(n, scale, {near_.at(d, -3), near_.at(d, -2), m1, u0, p1, near_.at(d, 2), near_.at(d, 3)}, above, below);
   }
 }
 
@@ -79,6 +93,7 @@ void ExplicitScheme::engquist_osher(const RowPoints& p, const double* const* q, 
   const int slots = 2 * problem_->layout->dim();
   double* const* gradient = work_.data() + slots;
   problem_->kinetic->evaluate(p, q, s);
+  if (!speed) return;
   problem_->kinetic->gradient(p, q, gradient);
   std::fill_n(speed, p.n, 0.0);
   for (int j = 0; j < slots; ++j) {
@@ -98,12 +113,7 @@ void ExplicitScheme::godunov(const RowPoints& p, double* s, double* speed) {
     alone[j] = slope_[j];
     problem_->kinetic->evaluate(p, alone.data(), work_[j]);
   }
-  for (std::size_t j = 0; j < slots; j += 2)
-    for (int i = 0; i < p.n; ++i) {
-      const bool keep_up = work_[j][i] > work_[j + 1][i];
-      work_[j][i] = keep_up ? slope_[j][i] : 0.0;
-      work_[j + 1][i] = keep_up ? 0.0 : slope_[j + 1][i];
-    }
+  for (std::size_t j = 0; j < slots; j += 2) keep_larger_side(p.n, slope_[j], slope_[j + 1], work_[j], work_[j + 1]);
   engquist_osher(p, work_.data(), s, speed);
 }
 
@@ -129,13 +139,13 @@ void ExplicitScheme::lax_friedrichs(const RowPoints& p, double* s, double* speed
   }
   enlarge(false);
   problem_->kinetic->evaluate_true(p, at.data(), s);
-  std::fill_n(speed, p.n, 0.0);
+  if (speed) std::fill_n(speed, p.n, 0.0);
   for (std::size_t d = 0; d < dim; ++d) {
     const double scale = 1 / problem_->layout->grid().spacing(static_cast<int>(d));
-    for (int i = 0; i < p.n; ++i) {
-      s[i] -= 0.5 * alpha[d][i] * (slope_[2 * d][i] - slope_[2 * d + 1][i]);
-      speed[i] += alpha[d][i] * scale;
-    }
+    const double *a = alpha[d], *up = slope_[2 * d], *down = slope_[2 * d + 1];
+    for (int i = 0; i < p.n; ++i) s[i] -= 0.5 * a[i] * (up[i] - down[i]);
+    if (!speed) continue;
+    for (int i = 0; i < p.n; ++i) speed[i] += a[i] * scale;
   }
 }
 
@@ -151,7 +161,7 @@ void ExplicitScheme::other_terms(const RowPoints& p, double* s, double* speed) c
       for (int i = 0; i < p.n; ++i) {
         const double v = b ? b[i] : drift.value();
         s[i] += std::max(v, 0.0) * below[i] + std::min(v, 0.0) * above[i];
-        speed[i] += std::fabs(v) / h;
+        if (speed) speed[i] += std::fabs(v) / h;
       }
     }
     if (problem.eps == 0) continue;
@@ -164,19 +174,19 @@ void ExplicitScheme::other_terms(const RowPoints& p, double* s, double* speed) c
       for (int i = 0; i < p.n; ++i) s[i] -= nu * ((p1[i] - u0[i]) - (u0[i] - m1[i]));
     }
     // The fourth-order operator's largest eigenvalue is 4/3 of the second-order one's.
-    for (int i = 0; i < p.n; ++i) speed[i] += (fourth ? 8.0 / 3 : 2.0) * nu;
+    for (int i = 0; i < p.n && speed; ++i) speed[i] += (fourth ? 8.0 / 3 : 2.0) * nu;
   }
   const double* f = problem.potential.is_constant() ? nullptr : problem.potential.row(p);
   for (int i = 0; i < p.n; ++i) s[i] += f ? f[i] : problem.potential.value();
 }
 
-double ExplicitScheme::rate(Field& u, int k, double t) {
+double ExplicitScheme::rate(Field& u, int k, double t, bool speeds) {
   const SlabLayout& layout = *problem_->layout;
   if (t != problem_->times[0]) problem_->set_times({&t, 1});
   u.exchange_ghosts(k, k + 1);
-  double *s = work_[work_.size() - 2], *speed = work_[work_.size() - 1];
-  double largest = 0;
-  bool finite = true;
+  double *s = work_[work_.size() - 3], *speed = speeds ? work_[work_.size() - 2] : nullptr, *peak = work_[work_.size() - 1];
+  std::fill_n(peak, row_length_, 0.0);
+  int bad = 0;
   for (int r = 0; r < layout.rows(); ++r) {
     const RowPoints p = problem_->row(r, 0);
     near_.load(u.level(k), r);
@@ -187,14 +197,16 @@ double ExplicitScheme::rate(Field& u, int k, double t) {
       case NumericalFlux::LocalLaxFriedrichs: lax_friedrichs(p, s, speed); break;
     }
     other_terms(p, s, speed);
-    double* out = right_.level() + p.offset;
+    double* __restrict out = right_.level() + p.offset;
+    for (int i = 0; i < p.n; ++i) out[i] = -s[i];
+    if (!speeds) continue;
     for (int i = 0; i < p.n; ++i) {
-      out[i] = -s[i];
-      largest = std::max(largest, speed[i]);
-      finite = finite && std::isfinite(out[i]);
+      peak[i] = std::max(peak[i], speed[i]);
+      bad += !(std::fabs(s[i]) <= std::numeric_limits<double>::max());
     }
   }
-  return global_max(layout.comm(), finite ? largest : std::numeric_limits<double>::infinity());
+  if (!speeds) return 0;
+  return global_max(layout.comm(), bad > 0 ? std::numeric_limits<double>::infinity() : *std::max_element(peak, peak + row_length_));
 }
 
 ExplicitReport ExplicitScheme::advance(Field& phi, int k, double from, double to) {
@@ -205,7 +217,7 @@ ExplicitReport ExplicitScheme::advance(Field& phi, int k, double from, double to
   const double* f = right_.level();
   double t = from;
   while (t < to) {
-    const double speed = rate(phi, k, t);
+    const double speed = rate(phi, k, t, true);
     if (!std::isfinite(speed)) throw DivergedError(fmt::format("explicit scheme: values are not finite at t = {:.6g} (step {})", t, report.steps));
     const double left = std::max(1.0, std::ceil((to - t) * speed / options_.cfl - 1e-12));
     const double dt = (to - t) / left;
@@ -215,9 +227,9 @@ ExplicitReport ExplicitScheme::advance(Field& phi, int k, double from, double to
       report.stages += 1;
     } else {
       for (std::ptrdiff_t i = 0; i < n; ++i) w[i] = u[i] + dt * f[i];
-      rate(stage_, 0, next);
+      rate(stage_, 0, next, false);
       for (std::ptrdiff_t i = 0; i < n; ++i) w[i] = 0.75 * u[i] + 0.25 * (w[i] + dt * f[i]);
-      rate(stage_, 0, t + dt / 2);
+      rate(stage_, 0, t + dt / 2, false);
       for (std::ptrdiff_t i = 0; i < n; ++i) u[i] = (u[i] + 2 * (w[i] + dt * f[i])) / 3;
       report.stages += 3;
     }

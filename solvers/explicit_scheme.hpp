@@ -49,7 +49,9 @@ class ExplicitScheme {
   ExplicitReport advance(Field& phi, int k, double from, double to);
 
  private:
-  double rate(Field& u, int k, double t);  // right_ = -S(u) at time t; returns the largest sum of speeds over spacings, +inf when not finite
+  // right_ = -S(u) at time t; with `speeds` returns the largest sum of speeds over spacings, +inf when S is not finite. speed == nullptr below: not
+  // wanted.
+  double rate(Field& u, int k, double t, bool speeds);
   void slopes(int n);
   void engquist_osher(const RowPoints& p, const double* const* q, double* s, double* speed);
   void godunov(const RowPoints& p, double* s, double* speed);
@@ -64,7 +66,7 @@ class ExplicitScheme {
   std::size_t row_length_;
   std::vector<double> scratch_;
   std::vector<double*> slope_;  // 2 an axis: D+, D-
-  std::vector<double*> work_;   // further rows; the last two hold S and the speeds
+  std::vector<double*> work_;   // further rows; the last three hold S, the speeds, their largest values
 };
 
 }  // namespace wasserflow
