@@ -5,6 +5,7 @@
 
 #include "solvers/explicit_scheme.hpp"
 #include "solvers/hj_pdhg.hpp"
+#include "solvers/hj_published.hpp"
 #include "solvers/howard.hpp"
 
 namespace wasserflow {
@@ -54,6 +55,33 @@ class PdhgMarch final : public HjMarch {
 
  private:
   HjPdhg solver_;
+};
+
+class PublishedMarch final : public HjMarch {
+ public:
+  PublishedMarch(HamiltonJacobiProblem& problem, const HjPublishedParameters& parameters, const Field& initial)
+      : HjMarch(problem), solver_(problem, parameters, initial) {}
+
+  HjWindowReport advance(std::span<const double> times) override {
+    const SolveReport r = solver_.advance(times);
+    return {r.reason, r.iterations, r.operator_passes, {r.residuals.front().absolute, solver_.max_residual()}, 0};
+  }
+  const Field& phi() const override { return solver_.phi(); }
+  const Field& last() const override { return solver_.last(); }
+  bool density(Field& rho, std::vector<Field>& m) override {
+    solver_.density(rho, m);
+    return true;
+  }
+  std::vector<std::pair<std::string, Field*>> state_fields() override {
+    std::vector<std::pair<std::string, Field*>> fields{{"phi", &solver_.last()}, {"rho", &solver_.rho()}};
+    for (Field& alpha : solver_.controls()) fields.emplace_back("control_" + std::to_string(fields.size() - 2), &alpha);
+    return fields;
+  }
+  std::map<std::string, double> state_numbers() const override { return {{"step", solver_.step()}}; }
+  void restore(const std::map<std::string, double>& n) override { solver_.restore(n.at("step")); }
+
+ private:
+  HjPublished solver_;
 };
 
 class HowardMarch final : public HjMarch {
@@ -141,6 +169,7 @@ class ExplicitMarch final : public HjMarch {
 const std::vector<std::pair<std::string, std::string>>& hj_methods() {
   static const std::vector<std::pair<std::string, std::string>> methods{
       {"pdhg", "implicit steps by preconditioned PDHG in momentum form (any convex Hamiltonian)"},
+      {"pdhg-published", "implicit steps by the iteration of arXiv:2403.02468, to compare with (quadratic and one_homogeneous)"},
       {"howard", "implicit steps by Howard's policy iteration with PETSc (any convex Hamiltonian)"},
       {"explicit", "explicit upwind or WENO5 schemes under a CFL condition (any Hamiltonian)"}};
   return methods;
@@ -161,6 +190,17 @@ HjMethod read_hj_method(const Parameters& p) {
     const double kappa = p.real("momentum_speed", "speed kappa of the dual metric, 0: from the initial data", 0.0, Range::nonnegative());
     method.make = [parameters, kappa](HamiltonJacobiProblem& problem, const Field& initial) -> std::unique_ptr<HjMarch> {
       return std::make_unique<PdhgMarch>(problem, parameters, initial, kappa);
+    };
+  } else if (method.name == "pdhg-published") {
+    method.window = p.integer("window", "implicit steps solved together; divides time.steps", 1, Range::at_least(1));
+    HjPublishedParameters parameters;
+    parameters.tolerance = p.real("tolerance", "stop when the relative changes of phi and of (rho, controls) in an iteration are below it", parameters.tolerance,
+                                  Range::positive());
+    parameters.max_iterations = p.integer("max_iterations", "iterations a window may take", parameters.max_iterations, Range::at_least(1));
+    parameters.step = p.real("step_size", "step: tau = step/1.5, sigma = 1.5 step", parameters.step, Range::positive());
+    parameters.mass = p.real("mass", "c, the mass of rho a cell; it only scales rho", parameters.mass, Range::positive());
+    method.make = [parameters](HamiltonJacobiProblem& problem, const Field& initial) -> std::unique_ptr<HjMarch> {
+      return std::make_unique<PublishedMarch>(problem, parameters, initial);
     };
   } else if (method.name == "howard") {
     HowardOptions options;

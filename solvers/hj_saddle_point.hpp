@@ -43,10 +43,13 @@ class HjSaddlePoint final : public SaddlePoint {
   double kappa_squared() const { return kappa2_; }
 
   Field& phi() { return phi_; }
+  const Field& phi() const { return phi_; }
   Field& rho() { return rho_; }
+  const Field& rho() const { return rho_; }
   std::vector<Field>& momenta() { return m_; }
   /// phi^0 of the window: one level.
   Field& initial() { return initial_; }
+  const Field& initial() const { return initial_; }
 
   /// m_j = rho dHh/dq_j(phi): the momenta that the present phi asks for. The start of a window.
   void momenta_from_policy();
