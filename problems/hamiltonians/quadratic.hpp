@@ -45,14 +45,16 @@ struct QuadraticKernel {
   template <class T>
   [[gnu::always_inline]] MaskOf<T> prox(const Point<T>& pt, const ProxSteps& steps, T& u0, T* u) const {
     const Start<T> s = start(pt, steps, u0, u);
-    T lambda = s.lambda, step = 0, f = 0;
-    unroll<5>([&](auto) {
-      step = halley(pt, s, lambda, f);
-      lambda = larger(lambda + step, s.least);
-    });
-    const MaskOf<T> failed = !(abs(step) <= 1e-5 * lambda);
+    T lambda = s.lambda, f = 0;
+    // A lane that has arrived stays as it is while the others go on: its bits do not depend on its neighbours.
+    MaskOf<T> going = s.active;
+    for (int i = 0; i < 6 && any(going); ++i) {
+      const T step = halley(pt, s, lambda, f);
+      lambda = select(going, larger(lambda + step, s.least), lambda);
+      going = going & !(abs(step) <= 1e-5 * lambda);
+    }
     finish(pt, steps, select(s.active, lambda, T(0.0)), u0, u);
-    return failed & s.active;
+    return going;
   }
 
   /// Bisection (of the exponent where the bracket is wide) where Halley's step leaves the bracket or is not short enough.
