@@ -88,6 +88,11 @@ HamiltonianPtr make_kernel_hamiltonian(std::string name, K kernel, std::vector<F
   return std::make_unique<KernelHamiltonian<K>>(std::move(name), std::move(kernel), std::move(coefficients));
 }
 
+/// One function stands for all axes.
+inline bool same_everywhere(const std::vector<FunctionPtr>& f) {
+  return std::all_of(f.begin(), f.end(), [&](const FunctionPtr& g) { return g == f.front(); });
+}
+
 /// f(std::integral_constant<int, dim>) for dim 1, 2, 3.
 template <class F>
 auto dispatch_dimension(int dim, F&& f) {

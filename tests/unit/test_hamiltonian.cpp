@@ -63,7 +63,7 @@ void check_true(Hamiltonian& h, int dim, F&& expected) {
 BOOST_AUTO_TEST_CASE(closed_forms_from_files) {
   const auto a = [](double x) { return (x - 1) * (x - 1) + 0.1; };
   for (int dim = 1; dim <= 3; ++dim) {
-    std::string each = "a = [\"(x-1)^2+0.1\"";
+    std::string each = "coefficient = [\"(x-1)^2+0.1\"";
     if (dim > 1) each += ", \"(y-1)^2+0.1\"";
     if (dim > 2) each += ", 0.5";
     each += "]\n";
@@ -78,9 +78,12 @@ BOOST_AUTO_TEST_CASE(closed_forms_from_files) {
       for (std::size_t d = 0; d < 3; ++d) h += weight(d, x, y) * std::abs(p[d]);
       return h;
     });
-    check_true(*read("type = \"norm\"\nc = \"1+x*t\"\n", dim).kinetic, dim,
+    check_true(*read("type = \"norm\"\ncoefficient = \"1+x*t\"\n", dim).kinetic, dim,
                [&](double x, double, double, double t, const auto& p) { return (1 + x * t) * std::hypot(p[0], p[1], p[2]); });
-    check_true(*read("type = \"norm\"\nnorm = \"linf\"\nc = 2\n", dim).kinetic, dim, [&](double, double, double, double, const auto& p) {
+    if (dim == 2)
+      check_true(*read("type = \"anisotropic\"\nmatrix = [2, \"x/2\", 1]\n", dim).kinetic, dim,
+                 [&](double x, double, double, double, const auto& p) { return p[0] * p[0] + 0.5 * x * p[0] * p[1] + 0.5 * p[1] * p[1]; });
+    check_true(*read("type = \"norm\"\nnorm = \"linf\"\ncoefficient = 2\n", dim).kinetic, dim, [&](double, double, double, double, const auto& p) {
       return 2 * std::max({std::abs(p[0]), std::abs(p[1]), std::abs(p[2])});
     });
   }
@@ -91,7 +94,7 @@ BOOST_AUTO_TEST_CASE(proximal_map_does_not_depend_on_ranks) {
   for (const std::string type : {"quadratic", "one_homogeneous"}) {
     const int dim = 1, slots = 2;
     const auto run = [&](MPI_Comm comm) {
-      HamiltonianTerms terms = read("type = \"" + type + "\"\na = \"(x-1)^2+0.1\"\n", dim);
+      HamiltonianTerms terms = read("type = \"" + type + "\"\ncoefficient = \"(x-1)^2+0.1\"\n", dim);
       const LayoutPtr grid = make_layout(comm, Grid({{0.0, 2.0, 1100, Boundary::Periodic, 0.0}}));
       terms.kinetic->bind(grid, std::array<double, 1>{0.0});
       std::vector<Field> u;

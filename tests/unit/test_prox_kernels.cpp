@@ -4,7 +4,9 @@
 #include <boost/test/unit_test.hpp>
 #include <random>
 
+#include "problems/hamiltonians/anisotropic.hpp"
 #include "problems/hamiltonians/norm.hpp"
+#include "problems/hamiltonians/power.hpp"
 #include "problems/hamiltonians/quadratic.hpp"
 
 using namespace wasserflow;
@@ -26,6 +28,23 @@ struct Sample {
   std::array<double, K::slots> u{};
 };
 
+/// B B^T + a bit of the identity.
+template <int D>
+std::array<double, D*(D + 1) / 2> positive_definite(Random& r, double decades) {
+  std::array<std::array<double, D>, D> b;
+  for (auto& row : b)
+    for (double& x : row) x = r.uniform(-1, 1);
+  const double size = r.exponential(decades);
+  std::array<double, D*(D + 1) / 2> a;
+  for (int i = 0; i < D; ++i)
+    for (int j = i; j < D; ++j) {
+      double s = i == j ? 0.05 : 0;
+      for (std::size_t k = 0; k < D; ++k) s += b[static_cast<std::size_t>(i)][k] * b[static_cast<std::size_t>(j)][k];
+      a[static_cast<std::size_t>(triangle<D>(i, j))] = size * s;
+    }
+  return a;
+}
+
 /// Everyday sizes, sizes over many decades, and zeros.
 template <class K>
 Sample<K> draw(Random& r, int i) {
@@ -35,6 +54,7 @@ Sample<K> draw(Random& r, int i) {
   s.sigma = {r.exponential(i % 3 == 2 ? 2 : 1), r.exponential(i % 3 == 2 ? 2 : 1)};
   if (i % 2 == 0) s.sigma = {s.sigma.m, s.sigma.m};
   s.u0 = r.sign() * (i % 30 == 5 ? 1e-14 : r.exponential(i % 3 == 2 ? 6 : decades));
+  if constexpr (std::is_same_v<K, AnisotropicKernel<K::dim>>) s.pt.c = positive_definite<K::dim>(r, i % 3 == 2 ? 2 : 1);
   for (double& u : s.u) u = r.uniform(0, 1) < 0.1 ? 0.0 : r.sign() * r.exponential(i % 3 == 2 ? 6 : decades);
   return s;
 }
@@ -71,13 +91,16 @@ void optimality(const K& kernel, int samples = 20000) {
       scale += std::abs(v[j]) * (std::abs(s.u[j]) + std::abs(m[j])) / s.sigma.m;  // b has this rounding error
       momentum += std::abs(s.u[j] * b[j]) / rho;                                  // and this one comes from m
     }
+    std::array<double, K::slots> noise = s.u;
+    for (double& x : noise) x *= 1e-15 / s.sigma.m;
+    const double rounding = kernel.value(s.pt, noise.data());  // matters for powers below 2 near 0
     const double h = kernel.value(s.pt, b.data()), l = kernel.lagrangian(s.pt, v.data());
     BOOST_REQUIRE(std::isfinite(l));
     BOOST_REQUIRE_SMALL((s.u0 - rho) / s.sigma.rho + h, 1e-13 * ((std::abs(s.u0) + rho) / s.sigma.rho + h + scale));
-    BOOST_REQUIRE_SMALL(h + l - product, 1e-12 * (h + l + scale) + 1e-15 * momentum);
+    BOOST_REQUIRE_SMALL(h + l - product, 1e-12 * (h + l + scale) + 1e-15 * momentum + rounding);
   }
   BOOST_TEST(active > samples / 4);
-  BOOST_TEST(iterated < samples / 10);
+  BOOST_TEST(iterated < samples / 3);
 }
 
 /// Projection: <u/sigma - P, c - P> <= 0 for points c of the set {a + Hh(b) <= 0}.
@@ -212,6 +235,26 @@ BOOST_AUTO_TEST_CASE(norm_linf) {
   all(LinfKernel<1>{});
   all(LinfKernel<2>{});
   all(LinfKernel<3>{});
+}
+
+BOOST_AUTO_TEST_CASE(lax_friedrichs_norms) {
+  all(L1Kernel<2, false, false>{});
+  all(L2Kernel<2, false>{});
+  all(L2Kernel<3, false>{});
+  all(LinfKernel<2, false>{});
+}
+
+BOOST_AUTO_TEST_CASE(powers) {
+  for (const double q : {1.5, 2.0, 3.0, 4.5}) {
+    all(PowerKernel<1>{q});
+    all(PowerKernel<2>{q});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(anisotropic_quadratic) {
+  all(AnisotropicKernel<1>{});
+  all(AnisotropicKernel<2>{});
+  all(AnisotropicKernel<3>{});
 }
 
 /// One axis: the cubic in long double by bisection.
