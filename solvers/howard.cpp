@@ -41,6 +41,9 @@ Howard::Howard(const HamiltonJacobiProblem& problem, const HowardOptions& option
         fmt::format("Howard's iteration needs a convex Hamiltonian, and '{}' is not: use solver.method = \"explicit\"", problem.kinetic->name()));
   if (!(options.tolerance > 0) || options.max_iterations < 1) throw InputError("Howard: tolerance must be > 0 and max_iterations >= 1");
   const SlabLayout& s = *problem.layout;
+  if (s.grid().size() > PETSC_MAX_INT)
+    throw InputError(fmt::format("this PETSc counts unknowns with {} bits, too few for {} grid points: use solver.method = \"pdhg\"",
+                                 8 * sizeof(PetscInt), s.grid().size()));
   const int row = s.dim() == 1 ? SlabLayout::row_limit : s.grid().cells(0);
   scratch_.resize(static_cast<std::size_t>(2 * s.dim() * row));
 

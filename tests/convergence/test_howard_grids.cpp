@@ -168,6 +168,25 @@ BOOST_AUTO_TEST_CASE(density_is_the_adjoint_of_the_linearised_step) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(an_unfinished_step_says_so) {
+  const LayoutPtr layout = make_layout(MPI_COMM_WORLD, test::torus(1, 64));
+  const HamiltonJacobiProblem problem = make_hamilton_jacobi_problem(test::only(test::quadratic(1)), layout, 0, 0.1, {0.1});
+  Field phi(layout, 2);
+  test::set_sines(phi, 0);
+  phi.copy_level(1, phi, 0);
+  Howard hasty(problem, {1e-12, 1});
+  const HowardReport first = hasty.step(phi, 0, phi, 1);
+  BOOST_TEST(!first.converged);
+  BOOST_TEST(first.iterations == 1);
+  BOOST_TEST(first.residual.max_abs == hj_residual(problem, phi, 0, phi, 1, 0).max_abs);
+  // Continues from where it stopped; a solution is recognised without another iteration.
+  Howard howard(problem, {1e-12, 100});
+  BOOST_TEST(howard.step(phi, 0, phi, 1).converged);
+  const HowardReport again = howard.step(phi, 0, phi, 1);
+  BOOST_TEST(again.converged);
+  BOOST_TEST(again.iterations == 0);
+}
+
 BOOST_AUTO_TEST_CASE(bad_input_is_refused_on_every_rank) {
   const LayoutPtr layout = make_layout(MPI_COMM_WORLD, test::torus(1, 16));
   const auto game = [] {
