@@ -12,7 +12,7 @@ namespace wasserflow {
 
 /// How the two step sizes tau = s / w, sigma = s * w are chosen (s: step, w: weight).
 enum class StepRule {
-  Fixed,          ///< s^2 = step_product / norm^2, w = initial_weight throughout
+  Fixed,          ///< s^2 = step_product / norm^2, w = weight throughout
   Balanced,       ///< same s; w grows while the dual residual alone stays, shrinks while the primal one does (Goldstein, Li, Yuan 2015)
   MalitskyPock,   ///< s from a line search that needs no norm (Malitsky & Pock 2018), w fixed
 };
