@@ -93,7 +93,8 @@ void PdhgParameters::validate() const {
   demand(relative_tolerance >= 0 && relative_tolerance < 1, "relative_tolerance", "in [0, 1)", relative_tolerance);
   demand(max_iterations >= 1, "max_iterations", ">= 1", max_iterations);
   demand(check_every >= 1, "check_every", ">= 1", check_every);
-  demand(step_product > 0 && step_product < 1, "step_product", "in (0, 1)", step_product);
+  demand(step_product > 0 && 3 * step_product < 4, "step_product", "in (0, 4/3)", step_product);
+  demand(step_product < 1 || relaxation == 1, "step_product", "below 1 with relaxation > 1", step_product);
   demand(weight > 0 && std::isfinite(weight), "weight", "> 0", weight);
   demand(balance_up > 1, "balance_up", "> 1", balance_up);
   demand(balance_down > 1, "balance_down", "> 1", balance_down);
@@ -112,12 +113,13 @@ PdhgParameters PdhgParameters::read(const Parameters& p) {
   const std::string rule = p.choice("steps", "step sizes: balanced (weight adapts to the residuals), fixed, malitsky_pock (line search)",
                                     {"balanced", "fixed", "malitsky_pock"}, "balanced");
   s.rule = rule == "fixed" ? StepRule::Fixed : rule == "balanced" ? StepRule::Balanced : StepRule::MalitskyPock;
-  s.step_product = p.real("step_product", "tau * sigma * |K|^2", s.step_product, Range{0, 1, true, true});
   s.weight = p.real("weight", "primal weight w at the start, in units of the problem's scales: tau = s/w, sigma = s*w", s.weight, Range::positive());
   s.balance_up = p.real("balance_up", "w grows when the dual residual exceeds this times the primal one", s.balance_up, Range{1, 1e300, true, false});
   s.balance_down = p.real("balance_down", "w shrinks when the primal residual exceeds this times the dual one", s.balance_down, Range{1, 1e300, true, false});
   s.balance_factor = p.real("balance_factor", "factor of a change of w", s.balance_factor, Range{1, 1e300, true, false});
   s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
+  s.step_product = p.real("step_product", "tau * sigma * |K|^2; below 1 with relaxation > 1", s.relaxation > 1 ? 0.98 : s.step_product,
+                          Range{0, s.relaxation > 1 ? 1.0 : 4.0 / 3.0, true, true});
   s.restart_every = p.integer("restart_every", "iterations between candidate restarts at the average iterate (0: none)", s.restart_every, Range::at_least(0));
   if (s.rule == StepRule::MalitskyPock && s.relaxation != 1) p.fail("relaxation", "must be 1 with steps = \"malitsky_pock\"");
   s.validate();

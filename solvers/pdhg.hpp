@@ -24,7 +24,8 @@ struct PdhgParameters {
   int max_iterations = 10000;        ///< a solve
   int check_every = 5;               ///< iterations between evaluations of the residuals
   StepRule rule = StepRule::Balanced;
-  double step_product = 0.98;        ///< tau sigma norm^2, < 1
+  /// tau sigma norm^2: < 4/3 without relaxation (Banert, Upadhyaya, Giselsson 2023, arXiv:2309.03998), < 1 with it. Beyond 1.2 the last digits come slowly.
+  double step_product = 1.15;
   double weight = 0.3;               ///< first w; see Pdhg::weight
   double balance_up = 20;            ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
   double balance_down = 30;          ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual

@@ -28,7 +28,7 @@ class SaddlePoint {
   virtual std::vector<Field*> primal() = 0;
   virtual std::vector<Field*> dual() = 0;
 
-  /// An upper bound of || D^{1/2} K P^{-1/2} ||^2; steps must satisfy tau sigma norm < 1.
+  /// An upper bound of || D^{1/2} K P^{-1/2} ||^2; steps satisfy tau sigma norm < 4/3 (1 with relaxation).
   virtual double operator_norm_squared() = 0;
 
   /// d = -P^{-1} (K^T y + c);  xb = x + 2 tau d;  x += relaxation tau d.
