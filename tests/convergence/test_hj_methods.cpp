@@ -48,6 +48,9 @@ std::vector<Case> cases() {
   }
   all.push_back(
       {"l2 norm", 2, 24, 1.0 / 12, 3, 0, torus, "type = \"norm\"\nnorm = \"l2\"\ncoefficient = \"1 + 3*exp(-4*((x-1)^2 + (y-1)^2))\"", sines[1]});
+  all.push_back({"anisotropic", 2, 24, 1.0 / 12, 3, 0, torus, "type = \"anisotropic\"\nmatrix = [0.8125, 0.32475952641916445, 0.4375]", sines[1]});
+  all.push_back({"formula", 2, 24, 1.0 / 12, 3, 0.02, torus, "type = \"formula\"\nH = \"(px^2 + py^2 + px*py)/2 + 0.2*sqrt(1 + px^2)\"", sines[1]});
+  all.push_back({"power", 2, 24, 1.0 / 12, 3, 0, torus, "type = \"power\"\nexponent = 1.5", sines[1]});
   all.push_back({"newton",
                  2,
                  24,
@@ -135,4 +138,9 @@ BOOST_AUTO_TEST_CASE(howard_agrees_on_any_number_of_ranks) {
     BOOST_TEST(difference(many.phi, one.phi) < 1e-12 * scale);
     BOOST_TEST(difference(many.rho, one.rho) < 1e-10 * std::max(1.0, max_abs(one.rho)));
   }
+}
+
+BOOST_AUTO_TEST_CASE(hamiltonians_that_are_not_convex_are_for_explicit_schemes_only) {
+  const Case wave{"cosine", 1, 64, 0.05, 1, 0, {periodic}, "type = \"formula\"\nH = \"-cos(px + 1)\"", "-cos(pi*x)"};
+  for (const std::string method : {"pdhg", "howard"}) BOOST_CHECK_THROW(solve(MPI_COMM_WORLD, wave, "method = \"" + method + "\""), InputError);
 }
