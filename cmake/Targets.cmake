@@ -29,6 +29,7 @@ target_compile_definitions(wasserflow_options INTERFACE OMPI_SKIP_MPICXX=1 MPICH
 function(wasserflow_layer name)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/examples/")  # C++ files that problem files name; compiled when they are run
   add_library(wasserflow_${name} STATIC ${sources})
   add_library(Wasserflow::${name} ALIAS wasserflow_${name})
   set_target_properties(wasserflow_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)

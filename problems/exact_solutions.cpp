@@ -198,7 +198,7 @@ class LinearQuadraticSolution : public Function {
         most = std::max(most, value);
       }
     }
-    radius_ = std::sqrt(2 * (most - least) * 1.01) + 1e-3;
+    least_ = least - 0.01 * (most - least);
   }
   bool depends_on_time() const override { return true; }
   void evaluate(const RowPoints& p, double* out) const override {
@@ -231,13 +231,16 @@ class LinearQuadraticSolution : public Function {
       return g;
     }
     const Reach r = reachable_(v, q, t);
-    // Samples of the square |u_j| <= radius, at least 32 a length of the box.
-    const double needed = 64 * radius_ * std::max(r.c11 / axes_[1].length(), std::hypot(r.c21, r.c22) / axes_[0].length());
-    const int n = static_cast<int>(std::clamp(needed, 24.0, max_points - 1.0)) + 1;
-    const double h = 2 * radius_ / (n - 1);
+    // Control can save no more than g(centre) - min g. Samples of the square |u_j| <= radius, 16 a length of the box.
+    double here = 0, v0 = r.centre[0];
+    evaluate_g({&v0, 1}, r.centre[1], &here);
+    const double radius = std::sqrt(2 * std::max(here - least_, 0.0)) + 1e-3;
+    const double needed = 32 * radius * std::max(r.c11 / axes_[1].length(), std::hypot(r.c21, r.c22) / axes_[0].length());
+    const int n = static_cast<int>(std::clamp(needed, 16.0, max_points - 1.0)) + 1;
+    const double h = 2 * radius / (n - 1);
     static thread_local std::vector<double> f;
     f.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(n));
-    for (int j = 0; j < n; ++j) row(r, -radius_ + j * h, -radius_, h, n, f.data() + j * n);
+    for (int j = 0; j < n; ++j) row(r, -radius + j * h, -radius, h, n, f.data() + j * n);
     double best = *std::min_element(f.begin(), f.end());
     const double sampled = best;
     for (int j = 1; j + 1 < n; ++j)
@@ -245,7 +248,7 @@ class LinearQuadraticSolution : public Function {
         const double* c = f.data() + j * n + k;
         if (c[0] > c[-1] || c[0] > c[1] || c[0] > c[-n] || c[0] > c[n]) continue;
         const double bound = c[0] - (c[-1] - 2 * c[0] + c[1]) - (c[-n] - 2 * c[0] + c[n]);
-        if (bound <= sampled) best = std::min(best, refine(r, -radius_ + j * h, -radius_ + k * h, h));
+        if (bound <= sampled) best = std::min(best, refine(r, -radius + j * h, -radius + k * h, h));
       }
     return best;
   }
@@ -284,7 +287,7 @@ class LinearQuadraticSolution : public Function {
   Reachable reachable_;
   std::array<Axis, 2> axes_;
   std::array<bool, 2> wrap_;
-  double radius_ = 0;
+  double least_ = 0;  // a little below the minimum of g
 };
 
 }  // namespace
