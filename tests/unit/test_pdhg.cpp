@@ -187,6 +187,7 @@ BOOST_AUTO_TEST_CASE(every_rule_finds_the_known_answer) {
         Bilinear problem = deviations(scale, p, d);
         PdhgParameters par = parameters(rule, std::sqrt(p / d));
         par.relaxation = relaxation;
+        if (relaxation > 1) par.step_product = 0.98;
         const SolveReport report = solve(problem, par);
         BOOST_TEST_MESSAGE("scale " << scale << " rule " << int(rule) << " relaxation " << relaxation << ": " << report.iterations);
         BOOST_TEST((report.reason == StopReason::Converged));
@@ -197,9 +198,11 @@ BOOST_AUTO_TEST_CASE(every_rule_finds_the_known_answer) {
 
 BOOST_AUTO_TEST_CASE(steps_at_the_bound_of_the_norm_converge_and_beyond_it_do_not) {
   PdhgParameters p = parameters(StepRule::Fixed);
-  p.step_product = 0.999;
-  Bilinear good = game();
-  BOOST_TEST((solve(good, p).reason == StopReason::Converged));
+  for (double product : {0.999, 1.33}) {
+    p.step_product = product;
+    Bilinear good = game();
+    BOOST_TEST((solve(good, p).reason == StopReason::Converged));
+  }
   /// The same problem telling a norm that is too small by 2.
   class Lying final : public SaddlePoint {
    public:
@@ -310,17 +313,18 @@ BOOST_AUTO_TEST_CASE(bad_parameters_are_named_with_their_interval) {
   named([](auto& p) { p.relative_tolerance = 1; }, "relative_tolerance", "in [0, 1)");
   named([](auto& p) { p.max_iterations = 0; }, "max_iterations", ">= 1");
   named([](auto& p) { p.check_every = 0; }, "check_every", ">= 1");
-  named([](auto& p) { p.step_product = 1; }, "step_product", "in (0, 1)");
-  named([](auto& p) { p.step_product = 0; }, "step_product", "in (0, 1)");
+  named([](auto& p) { p.step_product = 4.0 / 3; }, "step_product", "in (0, 4/3)");
+  named([](auto& p) { p.step_product = 0; }, "step_product", "in (0, 4/3)");
+  named([](auto& p) { p.step_product = 1, p.relaxation = 1.5; }, "step_product", "below 1 with relaxation");
   named([](auto& p) { p.weight = 0; }, "weight", "> 0");
   named([&](auto& p) { p.weight = nan; }, "weight", "> 0");
   named([](auto& p) { p.balance_up = 1; }, "balance_up", "> 1");
   named([](auto& p) { p.balance_down = 0.5; }, "balance_down", "> 1");
   named([](auto& p) { p.balance_factor = 1; }, "balance_factor", "> 1");
-  named([](auto& p) { p.relaxation = 2; }, "relaxation", "in [1, 2)");
-  named([](auto& p) { p.relaxation = 0.9; }, "relaxation", "in [1, 2)");
+  named([](auto& p) { p.relaxation = 2, p.step_product = 0.9; }, "relaxation", "in [1, 2)");
+  named([](auto& p) { p.relaxation = 0.9, p.step_product = 0.9; }, "relaxation", "in [1, 2)");
   named([](auto& p) { p.restart_every = -1; }, "restart_every", ">= 0");
-  named([](auto& p) { p.rule = StepRule::MalitskyPock, p.relaxation = 1.5; }, "relaxation", "1 with");
+  named([](auto& p) { p.rule = StepRule::MalitskyPock, p.relaxation = 1.5, p.step_product = 0.9; }, "relaxation", "1 with");
   BOOST_CHECK_NO_THROW(PdhgParameters{}.validate());
 }
 
@@ -344,7 +348,7 @@ BOOST_AUTO_TEST_CASE(reports_count_what_was_done_and_monitors_see_every_check) {
   BOOST_TEST(problem.dual_steps == 23);
   BOOST_TEST(problem.residual_calls == 4);
   BOOST_TEST(report.operator_passes == 23 * 3 + 4);  // K^T, P^{-1}, K an iteration; K a check
-  BOOST_TEST(report.step == std::sqrt(0.98 / problem.operator_norm_squared()));
+  BOOST_TEST(report.step == std::sqrt(p.step_product / problem.operator_norm_squared()));
 
   // Nothing is done where the start is the answer.
   PdhgParameters loose = p;
