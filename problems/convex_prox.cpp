@@ -387,7 +387,13 @@ void central(const ConvexPoints& at, const ProxSteps& steps, double* u0, double*
       const Mask move = (Pack::load(&open[i]) != 0.0) & !converged;
       const Pack next = larger(l + (residual + ratio * gy) / (1.0 + ratio * gz), Pack(0.0)), change = next - l;
       select(move, next, l).store(&lambda[i]);
-      unroll<D>([&](auto d) { select(move, x[d] + y[d] - change * z[d], x[d]).store(&b[d][i]); });
+      // A step through the origin overshoots where H flattens out with |p|: it is cut short there.
+      Pack moved[D], across = 0;
+      unroll<D>([&](auto d) {
+        moved[d] = x[d] + y[d] - change * z[d];
+        across += moved[d] * x[d];
+      });
+      unroll<D>([&](auto d) { select(move, select(across < 0.0, 0.1 * x[d], moved[d]), x[d]).store(&b[d][i]); });
       const Pack still = select(move, Pack(1.0), Pack(0.0));
       still.store(&open[i]);
       for (int k = 0; k < Pack::width; ++k) left = larger(left, still[k]);

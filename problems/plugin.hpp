@@ -14,14 +14,15 @@
 
 namespace wasserflow {
 
+// Internal linkage: two libraries that both call their struct Mine must not share these.
 namespace detail {
 template <class H>
-void plugin_tabulate(int, int n, const double* x, double y, double z, double t, double* const* c) {
+static void plugin_tabulate(int, int n, const double* x, double y, double z, double t, double* const* c) {
   law_tabulate<H>({n, x, y, z, t, nullptr}, c);
 }
 template <class H>
-int plugin_evaluate(int dim, int n, const double* x, double y, double z, double t, const double* const* c, const double* const* p, double* h,
-                    double* const* g, double* const* hess, int axis) {
+static int plugin_evaluate(int dim, int n, const double* x, double y, double z, double t, const double* const* c, const double* const* p, double* h,
+                           double* const* g, double* const* hess, int axis) {
   const LawRow row{n, x, y, z, t, c};
   bool done = false;
   unroll<3>([&](auto d) {
@@ -37,7 +38,7 @@ int plugin_evaluate(int dim, int n, const double* x, double y, double z, double 
 
 /// The table of a struct H, which is default-constructed.
 template <class H>
-const wf_hamiltonian_v1* plugin(const char* name) {
+static const wf_hamiltonian_v1* plugin(const char* name) {
   static const wf_hamiltonian_v1 table{wf_abi_version,        sizeof(wf_hamiltonian_v1),  name,
                                        law_coefficients<H>(), detail::plugin_tabulate<H>, detail::plugin_evaluate<H>};
   return &table;

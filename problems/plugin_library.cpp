@@ -90,7 +90,7 @@ std::string fingerprint(const std::string& text) {
 
 std::vector<std::string> flags(const std::string& folder) {
   // As the kernels of this library; -Ofast would change the floating-point state of the whole process when the library is loaded.
-  std::vector<std::string> f{"-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC"};
+  std::vector<std::string> f{"-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-fno-gnu-unique"};
   std::istringstream more(WASSERFLOW_PLUGIN_FLAGS);
   for (std::string flag; more >> flag;) f.push_back(flag);
   f.push_back("-I" + folder);

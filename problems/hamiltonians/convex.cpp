@@ -253,7 +253,10 @@ HamiltonianTerms make_convex(const std::string& name, LawPtr law, int dim, const
         if (options.splitting == "upwind" && !shape.separable) break;
         std::vector<FunctionPtr> matrix;
         for (int i = 0, k = 0; i < dim; ++i)
-          for (int j = i; j < dim; ++j, ++k) matrix.push_back(i != j && shape.separable ? make_constant(0) : coefficient(Part::Hessian, k));
+          for (int j = i; j < dim; ++j, ++k)
+            matrix.push_back(i != j && shape.separable                               ? make_constant(0)
+                             : i == j && i > 0 && shape.isotropic && shape.separable ? matrix[0]
+                                                                                     : coefficient(Part::Hessian, k));
         terms.kinetic = make_anisotropic(dim, std::move(matrix), splitting);
         for (int d = 0; shape.linear && d < dim; ++d) terms.drift.push_back(coefficient(Part::Gradient, d));
         if (shape.constant) terms.potential = coefficient(Part::Constant, 0);
@@ -261,7 +264,7 @@ HamiltonianTerms make_convex(const std::string& name, LawPtr law, int dim, const
       }
       case LawShape::Family::L1: {
         std::vector<FunctionPtr> c;
-        for (int d = 0; d < dim; ++d) c.push_back(coefficient(Part::Value, d));
+        for (int d = 0; d < dim; ++d) c.push_back(d > 0 && shape.isotropic ? c[0] : coefficient(Part::Value, d));
         terms.kinetic = make_norm_l1(dim, std::move(c), splitting);
         return terms;
       }

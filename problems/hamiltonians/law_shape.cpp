@@ -182,6 +182,10 @@ LawShape analyse(const ConvexLaw& law, int dim) {
     for (int d = 0; d < dim; ++d) values[static_cast<std::size_t>(d)] = at.value(unit(d));
     const Slope g0 = at.gradient(zero);
     const std::array<double, 6> hess0 = at.hessian(zero);
+    for (int d = 1, k = 0; d < dim; ++d) {
+      k += dim - d + 1;  // the diagonal entry (d, d) of the triangle
+      shape.isotropic = shape.isotropic && values[static_cast<std::size_t>(d)] == values[0] && hess0[static_cast<std::size_t>(k)] == hess0[0];
+    }
     if (std::abs(h0) > 0) shape.constant = true;
     for (double g : g0) shape.linear = shape.linear || g != 0;
     if (std::abs(h0) > 1e-14 * scale) possible[2] = possible[3] = possible[4] = possible[5] = false;
@@ -220,6 +224,12 @@ void check_shape(const LawRows& rows, const LawShape& shape, const RowPoints& p)
       bool convex = shape.family == LawShape::Family::Quadratic || values[0] >= 0;
       for (std::size_t d = 1; d < static_cast<std::size_t>(rows.dim()) && shape.family == LawShape::Family::L1; ++d)
         convex = convex && values[d] >= 0;
+      if (shape.isotropic)  // what is used for all axes
+        for (std::size_t d = 1, k = 0; d < static_cast<std::size_t>(rows.dim()); ++d) {
+          k += static_cast<std::size_t>(rows.dim()) - d + 1;
+          values[d] = values[0];
+          hessian[k] = hessian[0];
+        }
       double curvature = 0;  // of a quadratic form along the probe
       for (int a = 0, k = 0; a < rows.dim(); ++a)
         for (int b = a; b < rows.dim(); ++b, ++k)

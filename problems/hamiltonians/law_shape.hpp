@@ -46,6 +46,7 @@ struct LawShape {
   bool convex = true;
   bool separable = true;  ///< H(p) - H(0) is the sum of H(p_d e_d) - H(0)
   Family family = Family::None;
+  bool isotropic = true;                  ///< the coefficients of all axes are the same
   bool linear = false, constant = false;  ///< a quadratic form has a linear part, a constant
   double exponent = 2;                    ///< of a power
 };

@@ -101,6 +101,16 @@ BOOST_AUTO_TEST_CASE(a_source_file_is_the_formula_it_contains) {
   BOOST_CHECK_THROW(read("type = \"plugin\"\nlibrary = \"" + library + "\"\n", 1), InputError);
 }
 
+/// Two libraries with a struct of the same name are two Hamiltonians.
+BOOST_AUTO_TEST_CASE(libraries_do_not_share_names) {
+  const Folder folder;
+  std::string text = good;
+  text.replace(text.find("sqrt(1.0 + p[0] * p[0] + p[1] * p[1])"), 37, "(p[0] * p[0] + p[1] * p[1])");
+  const std::string first = folder.write("first.cpp", good), second = folder.write("second.cpp", text);
+  BOOST_TEST(read("type = \"plugin\"\nsource = \"" + first + "\"\n", 2).kinetic->name() == "plugin");
+  BOOST_TEST(read("type = \"plugin\"\nsource = \"" + second + "\"\n", 2).kinetic->name() == "quadratic");
+}
+
 BOOST_AUTO_TEST_CASE(faults_have_places) {
   const Folder folder;
   std::string text = good;
