@@ -133,11 +133,6 @@ struct Scratch {
 
 }  // namespace
 
-bool have_plugin_compiler() {
-  const fs::path null = "/dev/null";
-  return execute({compiler(), "--version"}, null, null) == 0;
-}
-
 std::string compile_plugin(const std::string& source) {
   if (!fs::exists(source)) throw InputError("the Hamiltonian's source '" + source + "' does not exist");
   const std::string folder = include_folder();
@@ -209,10 +204,13 @@ LawPtr load_plugin(const std::string& library, int dim) {
   return std::make_shared<PluginLaw>(table, dim);
 }
 
-LawPtr compile_and_load(const std::string& source, int dim) {
+namespace {
+/// make() gives the library's path on rank 0.
+template <class F>
+LawPtr load_from_first_rank(int dim, F&& make) {
   std::string library;
   check_all(MPI_COMM_WORLD, [&] {
-    if (rank_of(MPI_COMM_WORLD) == 0) library = compile_plugin(source);
+    if (rank_of(MPI_COMM_WORLD) == 0) library = make();
   });
   int length = static_cast<int>(library.size());
   MPI_Bcast(&length, 1, MPI_INT, 0, MPI_COMM_WORLD);
@@ -221,6 +219,25 @@ LawPtr compile_and_load(const std::string& source, int dim) {
   LawPtr law;
   check_all(MPI_COMM_WORLD, [&] { law = load_plugin(library, dim); });
   return law;
+}
+}  // namespace
+
+LawPtr compile_and_load(const std::string& source, int dim) {
+  return load_from_first_rank(dim, [&] { return compile_plugin(source); });
+}
+
+LawPtr compile_text_and_load(const std::string& text, int dim) {
+  return load_from_first_rank(dim, [&] {
+    const fs::path cache = cache_folder(), source = cache / (fingerprint(text) + ".cpp");
+    std::error_code error;
+    fs::create_directories(cache, error);
+    // The same text from several processes at once: each writes its own file and renames it.
+    const fs::path part = cache / fmt::format("{}.{}.part", fingerprint(text), getpid());
+    std::ofstream(part) << text;
+    fs::rename(part, source, error);
+    if (error) throw IoError("the folder for compiled Hamiltonians '" + cache.string() + "' cannot be written: " + error.message());
+    return compile_plugin(source.string());
+  });
 }
 
 HamiltonianTerms read_plugin_hamiltonian(const Parameters& p, int dim) {

@@ -11,8 +11,6 @@ namespace wasserflow {
 /// flags, and is put in place by a rename. Returns the library's path. Throws InputError with the compiler's message (file, line, column), IoError
 /// when the cache cannot be written.
 std::string compile_plugin(const std::string& source);
-/// Whether compile_plugin finds its compiler.
-bool have_plugin_compiler();
 
 /// Loads a library with wf_plugin (problems/plugin_abi.h); it stays loaded. InputError when it is not one, has another version, or does not know
 /// `dim`.
@@ -21,6 +19,9 @@ LawPtr load_plugin(const std::string& library, int dim);
 /// Rank 0 compiles, then all ranks load. The cache must be visible to all of them.
 /// @note Collective over MPI_COMM_WORLD.
 LawPtr compile_and_load(const std::string& source, int dim);
+/// The same for a text.
+/// @note Collective over MPI_COMM_WORLD.
+LawPtr compile_text_and_load(const std::string& text, int dim);
 
 /// type = "plugin": keys `source` or `library`, splitting, closed_form.
 /// @note Collective over MPI_COMM_WORLD.

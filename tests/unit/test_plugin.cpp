@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_source_file_is_the_formula_it_contains) {
   const Folder folder;
   const std::string source = folder.write("mine.cpp", good);
   HamiltonianTerms compiled = read("type = \"plugin\"\nsource = \"" + source + "\"\n", 2);
-  HamiltonianTerms formula = read("type = \"formula\"\nH = \"(1 + 0.5*sin(x)*t)*sqrt(1 + px^2 + py^2)\"\n", 2);
+  HamiltonianTerms formula = read("type = \"formula\"\ncompile = \"never\"\nH = \"(1 + 0.5*sin(x)*t)*sqrt(1 + px^2 + py^2)\"\n", 2);
   const LayoutPtr grid = make_layout(MPI_COMM_WORLD, Grid({{0, 2, 13, Boundary::Periodic, 0}, {0, 2, 12, Boundary::Periodic, 0}}));
   const std::array<double, 1> times{0.8};
   compiled.kinetic->bind(grid, times);
@@ -99,6 +99,38 @@ BOOST_AUTO_TEST_CASE(a_source_file_is_the_formula_it_contains) {
   const std::string library = fs::directory_iterator(folder.path / "cache" / "wasserflow")->path().string();
   BOOST_TEST(read("type = \"plugin\"\nlibrary = \"" + library + "\"\n", 2).kinetic->is_convex());
   BOOST_CHECK_THROW(read("type = \"plugin\"\nlibrary = \"" + library + "\"\n", 1), InputError);
+}
+
+BOOST_AUTO_TEST_CASE(a_compiled_formula_is_the_interpreted_one) {
+  const Folder folder;
+  for (const auto& [text, dim] : {std::pair<std::string, int>{"(1 + x*t)*sqrt(1 + px^2 + 0.5*py^2) + max(px, 0)^2", 2},
+                                  {"cosh(px) + if(x < 1, 1, 2)*py^4 + (1 + y)*abs(pz)", 3},
+                                  {"exp(0.3*px) + exp(-px)", 1}}) {
+    std::string quoted = "type = \"formula\"\nH = \"" + text + "\"\ncompile = ";
+    HamiltonianTerms always = read(quoted + "\"always\"\n", dim), never = read(quoted + "\"never\"\n", dim);
+    std::vector<Axis> axes;
+    for (int d = 0; d < dim; ++d) axes.push_back({0, 2, 9, Boundary::Periodic, 0});
+    const LayoutPtr grid = make_layout(MPI_COMM_WORLD, Grid(axes));
+    const std::array<double, 1> times{0.8};
+    always.kinetic->bind(grid, times);
+    never.kinetic->bind(grid, times);
+    BOOST_REQUIRE(always.kinetic->splitting() == never.kinetic->splitting());
+    const std::size_t slots = static_cast<std::size_t>(always.kinetic->slots(dim));
+    for (int r = 0; r < grid->rows(); ++r) {
+      RowPoints p = grid->row(r);
+      p.t = times[0];
+      std::vector<std::vector<double>> a(slots + 1), b;
+      for (std::size_t j = 0; j <= slots; ++j)
+        for (int i = 0; i < p.n; ++i) a[j].push_back(2 * std::sin(3.0 * p.x[i] + 5 * p.y + 7 * p.z + 1.7 * static_cast<double>(j)));
+      b = a;
+      std::vector<double*> ma, mb;
+      for (std::size_t j = 1; j <= slots; ++j) ma.push_back(a[j].data()), mb.push_back(b[j].data());
+      always.kinetic->prox(p, 0.5, 0.8, a[0].data(), ma.data());
+      never.kinetic->prox(p, 0.5, 0.8, b[0].data(), mb.data());
+      for (std::size_t j = 0; j <= slots; ++j)
+        for (std::size_t i = 0; i < a[j].size(); ++i) BOOST_REQUIRE_SMALL(a[j][i] - b[j][i], 1e-11);
+    }
+  }
 }
 
 /// Two libraries with a struct of the same name are two Hamiltonians.
