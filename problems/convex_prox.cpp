@@ -32,6 +32,23 @@ void along(const ConvexPoints& at, int axis, const double* slope, double* h, dou
 
 double clip(const Side& s, double base, double q) { return s.even ? smaller(q, base) : larger(q, base); }
 
+/// lambda for the quadratic form that has the slopes of H at the given reaches: the start of the iteration, exact for quadratic H.
+inline double quadratic_start(int slots, const double* curvature, const double* reach, double a, double ratio) {
+  const double least = larger(a, 0.0);
+  double lambda = least;
+  for (int k = 0; k < 6; ++k) {
+    double f = lambda - a, f1 = 1, f2 = 0;
+    for (int j = 0; j < slots; ++j) {
+      const double r = 1 / (1 + curvature[j] * lambda), t = 0.5 * ratio * curvature[j] * (reach[j] * r) * (reach[j] * r), c = curvature[j] * r;
+      f -= t;
+      f1 += 2 * t * c;
+      f2 += 3 * t * c * c;
+    }
+    lambda = larger(lambda - f * f1 / larger(f1 * f1 + f * f2, 0.25 * (f1 * f1)), least);
+  }
+  return lambda;
+}
+
 /// One point of a chunk.
 struct OnePoint {
   std::array<const double*, 16> c_rows{};
@@ -177,16 +194,22 @@ void upwind_prox(const ConvexPoints& at, const ProxSteps& steps, double* u0, dou
   for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
     const bool active = a[i] + ratio * sum[i] > 0;
     done[i] = active ? 0.0 : 1.0;
-    lambda[i] = active ? least[i] : 0.0;
+    double curvature[6], reach[6];
+    for (std::size_t j = 0; j < static_cast<std::size_t>(slots); ++j) {
+      reach[j] = w[j][i] - at.base[j / 2][i];
+      curvature[j] = reach[j] == 0 ? 0.0 : std::abs(g[j][i] / reach[j]);
+    }
+    lambda[i] = active ? quadratic_start(slots, curvature, reach, a[i] + ratio * bottom[i], ratio) : 0.0;
+    for (std::size_t j = 0; j < static_cast<std::size_t>(slots); ++j)
+      if (active) b[j][i] = at.base[j / 2][i] + reach[j] / (1 + curvature[j] * lambda[i]);
   }
 
   for (int step = 0; step < newton_steps; ++step) {
     double open = 0;
-    if (step > 0)
-      for (int j = 0; j < slots; ++j) {
-        const std::size_t jj = static_cast<std::size_t>(j);
-        along(at, side(j).axis, b[jj].data(), f[jj].data(), g[jj].data(), hess[jj].data());
-      }
+    for (int j = 0; j < slots; ++j) {
+      const std::size_t jj = static_cast<std::size_t>(j);
+      along(at, side(j).axis, b[jj].data(), f[jj].data(), g[jj].data(), hess[jj].data());
+    }
     for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
       double h = bottom[i], gz = 0, gy = 0, scale = std::abs(bottom[i]), y[6], z[6];
       const double l = lambda[i];
@@ -354,10 +377,14 @@ void central(const ConvexPoints& at, const ProxSteps& steps, double* u0, double*
   for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
     top[i] = a[i] + ratio * h[i];
     open[i] = top[i] > 0 ? 1.0 : 0.0;
-    lambda[i] = larger(a[i], 0.0);
+    double squares = 0, product = 0;
+    for (std::size_t d = 0; d < D; ++d) squares += v[d][i] * v[d][i], product += v[d][i] * g[d][i];
+    const double curvature = squares > 0 ? larger(product, 0.0) / squares : 0.0, reach = std::sqrt(squares);
+    lambda[i] = top[i] > 0 ? quadratic_start(1, &curvature, &reach, a[i], ratio) : 0.0;
+    for (std::size_t d = 0; d < D; ++d) b[d][i] = v[d][i] / (1 + curvature * lambda[i]);
   }
   for (int step = 0; step < newton_steps; ++step) {
-    if (step > 0) at.law->evaluate(at.p, at.c, rows.data(), h.data(), gs.data(), hs.data());
+    at.law->evaluate(at.p, at.c, rows.data(), h.data(), gs.data(), hs.data());
     double left = 0;
     for (std::size_t pack = 0; pack < packs; ++pack) {
       const std::size_t i = pack * Pack::width;
