@@ -82,7 +82,10 @@ int main(int argc, char** argv) {
       saddle.primal_step(3, 1);
       saddle.dual_step(0.3, 1, false);
     };
-    const auto transforms = [&] { transform.solve(in, [](const ModeBlock&) {}, out); };
+    const auto transforms = [&] {
+      transform.solve(
+          in, [](const ModeBlock&) {}, out);
+    };
     std::vector<double> iteration, pair, bandwidth;
     for (int warm = 0; warm < 3; ++warm) iterate(), transforms();
     for (int repeat = 0; repeat < 9; ++repeat) {
@@ -97,8 +100,8 @@ int main(int argc, char** argv) {
     const double ns = 1e9 / points;
     if (rank_of(comm) == 0)
       fmt::print("{:<28}{:>9}{:>6}{:>13.2f}{:>13.2f}{:>13.2f}{:>13.2f}{:>9.2f}{:>11.0f}\n", c.name, fmt::format("{}^{}", c.cells, c.dim), ranks,
-                 ns * median(iteration), ns * median(pair), ns * bytes * points / median(bandwidth), ns * (median(pair) + bytes * points / median(bandwidth)),
-                 median(ratio), bytes);
+                 ns * median(iteration), ns * median(pair), ns * bytes * points / median(bandwidth),
+                 ns * (median(pair) + bytes * points / median(bandwidth)), median(ratio), bytes);
   }
   return 0;
 }

@@ -26,7 +26,11 @@ void add_sides(const std::vector<Field>& slots, int level, std::vector<Field>& m
 class PdhgMarch final : public HjMarch {
  public:
   PdhgMarch(HamiltonJacobiProblem& problem, const PdhgParameters& parameters, const Field& initial, double kappa)
-      : HjMarch(problem), solver_(problem, parameters, initial, kappa) {}
+      : HjMarch(problem), solver_(problem, parameters, initial, kappa) {
+    solver_.engine().monitor = [this](const PdhgProgress& p) {
+      if (monitor) monitor(p);
+    };
+  }
 
   HjWindowReport advance(std::span<const double> times) override {
     const SolveReport r = solver_.advance(times);
@@ -45,7 +49,7 @@ class PdhgMarch final : public HjMarch {
   }
   std::map<std::string, double> state_numbers() const override {
     const HjPdhg::State s = solver_.state();
-    return {{"weight", s.weight},          {"kappa_squared", s.kappa_squared}, {"windows", s.windows},
+    return {{"weight", s.weight},           {"kappa_squared", s.kappa_squared}, {"windows", s.windows},
             {"alpha_x", problem_.alpha[0]}, {"alpha_y", problem_.alpha[1]},     {"alpha_z", problem_.alpha[2]}};
   }
   void restore(const std::map<std::string, double>& n) override {
@@ -194,8 +198,8 @@ HjMethod read_hj_method(const Parameters& p) {
   } else if (method.name == "pdhg-published") {
     method.window = p.integer("window", "implicit steps solved together; divides time.steps", 1, Range::at_least(1));
     HjPublishedParameters parameters;
-    parameters.tolerance = p.real("tolerance", "stop when the relative changes of phi and of (rho, controls) in an iteration are below it", parameters.tolerance,
-                                  Range::positive());
+    parameters.tolerance = p.real("tolerance", "stop when the relative changes of phi and of (rho, controls) in an iteration are below it",
+                                  parameters.tolerance, Range::positive());
     parameters.max_iterations = p.integer("max_iterations", "iterations a window may take", parameters.max_iterations, Range::at_least(1));
     parameters.step = p.real("step_size", "step: tau = step/1.5, sigma = 1.5 step", parameters.step, Range::positive());
     parameters.mass = p.real("mass", "c, the mass of rho a cell; it only scales rho", parameters.mass, Range::positive());
@@ -211,10 +215,12 @@ HjMethod read_hj_method(const Parameters& p) {
     };
   } else {
     ExplicitOptions options;
-    const bool weno = p.choice("reconstruction", "one-sided slopes: first_order (Euler) or weno5 (SSP Runge-Kutta 3)", {"first_order", "weno5"}, "weno5") == "weno5";
+    const bool weno = p.choice("reconstruction", "one-sided slopes: first_order (Euler) or weno5 (SSP Runge-Kutta 3)", {"first_order", "weno5"},
+                               "weno5") == "weno5";
     options.reconstruction = weno ? Reconstruction::Weno5 : Reconstruction::FirstOrder;
-    const std::string flux = p.choice("flux", "numerical Hamiltonian; auto: engquist_osher (first_order) or godunov (weno5) where H has upwind sides, else local_lax_friedrichs",
-                                      {"auto", "engquist_osher", "godunov", "local_lax_friedrichs"}, "auto");
+    const std::string flux = p.choice(
+        "flux", "numerical Hamiltonian; auto: engquist_osher (first_order) or godunov (weno5) where H has upwind sides, else local_lax_friedrichs",
+        {"auto", "engquist_osher", "godunov", "local_lax_friedrichs"}, "auto");
     if (flux == "engquist_osher") options.flux = NumericalFlux::EngquistOsher;
     if (flux == "godunov") options.flux = NumericalFlux::Godunov;
     if (flux == "local_lax_friedrichs") options.flux = NumericalFlux::LocalLaxFriedrichs;

@@ -16,10 +16,10 @@ namespace wasserflow {
 /// What one window (one or more implicit steps, or one output interval of an explicit scheme) cost and how well it is solved.
 struct [[nodiscard]] HjWindowReport {
   StopReason reason = StopReason::Converged;
-  int iterations = 0;         ///< of the method: PDHG iterations, policies, explicit time steps
+  int iterations = 0;  ///< of the method: PDHG iterations, policies, explicit time steps
   long operator_passes = 0;
-  ResidualNorms residual;     ///< of the implicit scheme at the result, by the plain operator; NaN for explicit schemes, which solve no equation
-  double weight = 0;          ///< PDHG: primal weight at the end
+  ResidualNorms residual;  ///< of the implicit scheme at the result, by the plain operator; NaN for explicit schemes, which solve no equation
+  double weight = 0;       ///< PDHG: primal weight at the end
 };
 
 /// Marches from g = phi(., 0). `problem` has window() levels and outlives the object.
@@ -44,6 +44,8 @@ class HjMarch {
   virtual std::map<std::string, double> state_numbers() const { return {}; }
   /// After the state fields were filled.
   virtual void restore(const std::map<std::string, double>&) {}
+  /// Called at every check of an iterative window, on all ranks (PDHG only).
+  std::function<void(const PdhgProgress&)> monitor;
 
  protected:
   explicit HjMarch(HamiltonJacobiProblem& problem) : problem_(problem) {}

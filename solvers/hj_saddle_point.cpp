@@ -87,10 +87,10 @@ std::vector<Field*> HjSaddlePoint::dual() {
 }
 
 double HjSaddlePoint::operator_norm_squared() {
-  // |K x|_D^2 <= (1+e) |B x|^2 + (1 + 1/e) |b . D x|^2 + kappa^2 |q x|^2 for every e > 0, and b . D uses one slope an axis: |b . D x|^2 <= |b|^2 |D x|^2.
-  // Upwind: |D x|^2 <= |q x|^2, and the best e makes both factors equal. Central slopes do not see the highest modes, but the artificial viscosity does:
-  // |D x|^2 <= W^2 dt/(4 nu) |B x|^2. Extrapolated ends count one face difference three times where the metric counts it twice, and there the
-  // metric's Laplacian sees a face difference that the scheme does not.
+  // |K x|_D^2 <= (1+e) |B x|^2 + (1 + 1/e) |b . D x|^2 + kappa^2 |q x|^2 for every e > 0, and b . D uses one slope an axis: |b . D x|^2 <= |b|^2 |D
+  // x|^2. Upwind: |D x|^2 <= |q x|^2, and the best e makes both factors equal. Central slopes do not see the highest modes, but the artificial
+  // viscosity does: |D x|^2 <= W^2 dt/(4 nu) |B x|^2. Extrapolated ends count one face difference three times where the metric counts it twice, and
+  // there the metric's Laplacian sees a face difference that the scheme does not.
   double faces = 1, speed2 = 0, least_nu = problem_.viscosity(0);
   for (int d = 0; d < dim_; ++d) {
     const double nu = problem_.viscosity(d);
@@ -238,8 +238,7 @@ void HjSaddlePoint::adjoint_row(const Dual& y, int level, int r, double* out) {
   for (int d = 1; d < dim_; ++d) add_faces(y, level, r, d, out);
 }
 
-void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0,
-                                     double* const* u) {
+void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u) {
   const RowPoints p = problem_.row(r, level);
   const int n = p.n;
   near_->load(x.level(level), r);

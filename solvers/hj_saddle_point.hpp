@@ -16,20 +16,21 @@ namespace wasserflow {
 /// A window of W implicit steps (HamiltonJacobiProblem with W levels), phi^0 given:
 ///   min over phi, max over (rho, m) of  sum_k sum_i [ rho R0(phi) + sum_j m_j q_j(phi) - rho Lh(m/rho) ] - (1/dt) sum_i phi^W,
 ///   R0 = (phi^k - phi^{k-1})/dt + upwinded drift + f - sum_d nu_d (D+_d - D-_d)/h_d phi^k,
-/// so K phi = (R0 without f, q_j) with q_j the slopes of the splitting, and the maximum over (rho, m) is reached where rho >= 0, R <= 0, rho R = 0. rho is the
-/// density of optimal trajectories of the window, of mass 1 a cell at its end; rho > 0 everywhere for monotone schemes, so R = 0.
+/// so K phi = (R0 without f, q_j) with q_j the slopes of the splitting, and the maximum over (rho, m) is reached where rho >= 0, R <= 0, rho R = 0.
+/// rho is the density of optimal trajectories of the window, of mass 1 a cell at its end; rho > 0 everywhere for monotone schemes, so R = 0.
 ///
 /// Metrics: y = (rho, m_j) in |rho|^2 + |m|^2 / kappa^2, x = phi in P = K^T D K without drift, inverted by transforms in space and a
-/// tridiagonal solve in time: P = B^T B + kappa^2 s, B = 1/dt + v on the diagonal and -1/dt below, v = sum nu_d lambda_d, s = 2 sum lambda_d (upwind) or
-/// sum sin^2 (Lax-Friedrichs). Thus |D^{1/2} K P^{-1/2}| = 1 for every grid, time step and viscosity. kappa is a speed: kappa^2 of the order of
+/// tridiagonal solve in time: P = B^T B + kappa^2 s, B = 1/dt + v on the diagonal and -1/dt below, v = sum nu_d lambda_d, s = 2 sum lambda_d (upwind)
+/// or sum sin^2 (Lax-Friedrichs). Thus |D^{1/2} K P^{-1/2}| = 1 for every grid, time step and viscosity. kappa is a speed: kappa^2 of the order of
 /// |H_p| h/dt keeps the conditioning even at large time steps (the worst modes are those that move with the full speed at low, and those that do not
 /// move at high wave numbers).
 ///
-/// On faces: with G_{i+1/2} = (phi_{i+1} - phi_i)/h (boundary faces by the ghost rule), every row of K in space is a sum A_i G_{i+1/2} + B_i G_{i-1/2} of
-/// contributions to the high and the low face of its cell, and K^T y = (F_{i-1/2} - F_{i+1/2})/h with the face sums F_{i+1/2} = A_i + B_{i+1}. Boundary faces:
+/// On faces: with G_{i+1/2} = (phi_{i+1} - phi_i)/h (boundary faces by the ghost rule), every row of K in space is a sum A_i G_{i+1/2} + B_i
+/// G_{i-1/2} of contributions to the high and the low face of its cell, and K^T y = (F_{i-1/2} - F_{i+1/2})/h with the face sums F_{i+1/2} = A_i +
+/// B_{i+1}. Boundary faces:
 ///   periodic wrap; no_flux F = 0; dirichlet F = 2 A or 2 B; extrapolate: F = 0 and its contribution moves to the next face inside.
-/// Source: Meng, Hao, Liu, Osher, Li 2023 (arXiv:2310.01605) for PDHG on Hamilton-Jacobi equations; Jacobs, Leger, Li, Osher 2019 for the metric; Briceno-Arias,
-/// Kalise, Silva 2018 for upwinded momenta.
+/// Source: Meng, Hao, Liu, Osher, Li 2023 (arXiv:2310.01605) for PDHG on Hamilton-Jacobi equations; Jacobs, Leger, Li, Osher 2019 for the metric;
+/// Briceno-Arias, Kalise, Silva 2018 for upwinded momenta.
 class HjSaddlePoint final : public SaddlePoint {
  public:
   /// `problem` must outlive this object. kappa_squared > 0.
@@ -90,7 +91,8 @@ class HjSaddlePoint final : public SaddlePoint {
   void adjoint_row(const Dual& y, int level, int r, double* out);
   void add_faces(const Dual& y, int level, int r, int d, double* out);
   void add_faces_along_row(const Dual& y, int level, const RowPoints& p, double* out);
-  /// Contribution A (high) or B (low) of the cells that start at owned offset `at` to their faces along d; a pointer to m itself where it is the only term.
+  /// Contribution A (high) or B (low) of the cells that start at owned offset `at` to their faces along d; a pointer to m itself where it is the only
+  /// term.
   const double* face_side(const Dual& y, int level, int d, bool high, std::ptrdiff_t at, int n, double* scratch) const;
   /// Linear rows of K at row r, accumulated: u0 += s0 (K x)_0, u[j] += sm (K x)_j; `before` is the row of the level before, null for 0.
   void add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u);
@@ -109,7 +111,7 @@ class HjSaddlePoint final : public SaddlePoint {
   std::unique_ptr<SpectralPreconditioner> preconditioner_;
   std::optional<RowNeighbours> near_;
   std::optional<HjRowOperator> residual_row_;
-  std::vector<double> scratch_;   ///< row buffers
+  std::vector<double> scratch_;  ///< row buffers
   std::vector<double*> buffer_;
   double max_residual_ = 0;
 };

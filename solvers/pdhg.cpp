@@ -107,7 +107,8 @@ void PdhgParameters::validate() const {
 PdhgParameters PdhgParameters::read(const Parameters& p) {
   PdhgParameters s;
   s.tolerance = p.real("tolerance", "absolute tolerance of every residual (mean |R|, units of phi over time)", s.tolerance, Range::nonnegative());
-  s.relative_tolerance = p.real("relative_tolerance", "tolerance relative to the scale of each residual", s.relative_tolerance, Range{0, 1, false, true});
+  s.relative_tolerance =
+      p.real("relative_tolerance", "tolerance relative to the scale of each residual", s.relative_tolerance, Range{0, 1, false, true});
   s.max_iterations = p.integer("max_iterations", "iterations a solve (a window) may take", s.max_iterations, Range::at_least(1));
   s.check_every = p.integer("check_every", "iterations between evaluations of the residuals", s.check_every, Range::at_least(1));
   const std::string rule = p.choice("steps", "step sizes: balanced (weight adapts to the residuals), fixed, malitsky_pock (line search)",
@@ -115,12 +116,14 @@ PdhgParameters PdhgParameters::read(const Parameters& p) {
   s.rule = rule == "fixed" ? StepRule::Fixed : rule == "balanced" ? StepRule::Balanced : StepRule::MalitskyPock;
   s.weight = p.real("weight", "primal weight w at the start, in units of the problem's scales: tau = s/w, sigma = s*w", s.weight, Range::positive());
   s.balance_up = p.real("balance_up", "w grows when the dual residual exceeds this times the primal one", s.balance_up, Range{1, 1e300, true, false});
-  s.balance_down = p.real("balance_down", "w shrinks when the primal residual exceeds this times the dual one", s.balance_down, Range{1, 1e300, true, false});
+  s.balance_down =
+      p.real("balance_down", "w shrinks when the primal residual exceeds this times the dual one", s.balance_down, Range{1, 1e300, true, false});
   s.balance_factor = p.real("balance_factor", "factor of a change of w", s.balance_factor, Range{1, 1e300, true, false});
   s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
   s.step_product = p.real("step_product", "tau * sigma * |K|^2; below 1 with relaxation > 1", s.relaxation > 1 ? 0.98 : s.step_product,
                           Range{0, s.relaxation > 1 ? 1.0 : 4.0 / 3.0, true, true});
-  s.restart_every = p.integer("restart_every", "iterations between candidate restarts at the average iterate (0: none)", s.restart_every, Range::at_least(0));
+  s.restart_every =
+      p.integer("restart_every", "iterations between candidate restarts at the average iterate (0: none)", s.restart_every, Range::at_least(0));
   if (s.rule == StepRule::MalitskyPock && s.relaxation != 1) p.fail("relaxation", "must be 1 with steps = \"malitsky_pock\"");
   s.validate();
   return s;
@@ -208,8 +211,8 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
       const double dual_error = problem.dual_step(sigma, par.relaxation, measure) / sigma;
       report.operator_passes += measure ? 4 : 3;
       if (measure) {
-        // While a face of the dual constraint is being crossed x stands still and y moves with constant speed sigma |residual|: only a larger sigma helps.
-        // The factors of one solve have a finite product, so that changes cannot go on for ever and the fixed-step theory applies in the end.
+        // While a face of the dual constraint is being crossed x stands still and y moves with constant speed sigma |residual|: only a larger sigma
+        // helps. The factors of one solve have a finite product, so that changes cannot go on for ever and the fixed-step theory applies in the end.
         const double factor = 1 + (par.balance_factor - 1) * std::pow(0.8, report.weight_changes);
         const double before = weight_;
         if (dual_error > par.balance_up * primal_error)

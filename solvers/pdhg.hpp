@@ -12,26 +12,27 @@ namespace wasserflow {
 
 /// How the two step sizes tau = s / w, sigma = s * w are chosen (s: step, w: weight).
 enum class StepRule {
-  Fixed,          ///< s^2 = step_product / norm^2, w = weight throughout
-  Balanced,       ///< same s; w grows while the dual residual alone stays, shrinks while the primal one does (Goldstein, Li, Yuan 2015)
-  MalitskyPock,   ///< s from a line search that needs no norm (Malitsky & Pock 2018), w fixed
+  Fixed,         ///< s^2 = step_product / norm^2, w = weight throughout
+  Balanced,      ///< same s; w grows while the dual residual alone stays, shrinks while the primal one does (Goldstein, Li, Yuan 2015)
+  MalitskyPock,  ///< s from a line search that needs no norm (Malitsky & Pock 2018), w fixed
 };
 
 /// All knobs of the loop. read() documents each and gives ranges; validate() names the bad field and its interval.
 struct PdhgParameters {
-  double tolerance = 1e-6;           ///< absolute: stop when every residual is below tolerance + relative_tolerance * scale
+  double tolerance = 1e-6;  ///< absolute: stop when every residual is below tolerance + relative_tolerance * scale
   double relative_tolerance = 0;
-  int max_iterations = 10000;        ///< a solve
-  int check_every = 5;               ///< iterations between evaluations of the residuals
+  int max_iterations = 10000;  ///< a solve
+  int check_every = 5;         ///< iterations between evaluations of the residuals
   StepRule rule = StepRule::Balanced;
-  /// tau sigma norm^2: < 4/3 without relaxation (Banert, Upadhyaya, Giselsson 2023, arXiv:2309.03998), < 1 with it. Beyond 1.2 the last digits come slowly.
+  /// tau sigma norm^2: < 4/3 without relaxation (Banert, Upadhyaya, Giselsson 2023, arXiv:2309.03998), < 1 with it. Beyond 1.2 the last digits come
+  /// slowly.
   double step_product = 1.15;
-  double weight = 0.3;               ///< first w; see Pdhg::weight
-  double balance_up = 20;            ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
-  double balance_down = 30;          ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
+  double weight = 0.3;       ///< first w; see Pdhg::weight
+  double balance_up = 20;    ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
+  double balance_down = 30;  ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
   double balance_factor = 10;
-  double relaxation = 1;             ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
-  int restart_every = 0;             ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
+  double relaxation = 1;  ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
+  int restart_every = 0;  ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
 
   /// Throws InputError naming the field and its interval.
   void validate() const;
@@ -49,10 +50,10 @@ std::string to_string(StopReason reason);
 struct [[nodiscard]] SolveReport {
   StopReason reason = StopReason::IterationLimit;
   int iterations = 0;
-  long operator_passes = 0;        ///< applications of K, K^T and P^{-1} counted as one each
+  long operator_passes = 0;  ///< applications of K, K^T and P^{-1} counted as one each
   std::vector<Residual> residuals;
-  double weight = 0;               ///< w at the end
-  double step = 0;                 ///< s at the end
+  double weight = 0;  ///< w at the end
+  double step = 0;    ///< s at the end
   int restarts = 0;
   int weight_changes = 0;
 };

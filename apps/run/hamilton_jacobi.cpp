@@ -33,9 +33,7 @@ struct ErrorSums {
   }
   double mean_l1() const { return points > 0 ? l1 / static_cast<double>(points) : 0; }
   double rms() const { return points > 0 ? std::sqrt(l2 / static_cast<double>(points)) : 0; }
-  std::vector<double> pack() const {
-    return {l1, l2, linf, reference_l1, reference_l2, reference_linf, static_cast<double>(points)};
-  }
+  std::vector<double> pack() const { return {l1, l2, linf, reference_l1, reference_l2, reference_linf, static_cast<double>(points)}; }
   static ErrorSums unpack(const std::vector<double>& v) { return {v[0], v[1], v[2], v[3], v[4], v[5], static_cast<std::int64_t>(v[6])}; }
 };
 
@@ -52,7 +50,8 @@ ErrorSums compare(const Field& phi, int level, const Function& reference, double
     reference.evaluate(p, exact.data());
     const double* u = phi.level(level) + p.offset;
     const auto add = [&](ExactSum& sum, auto&& term) {
-      for (int i = 0; i < p.n; ++i) terms[static_cast<std::size_t>(i)] = term(u[i] - exact[static_cast<std::size_t>(i)], exact[static_cast<std::size_t>(i)]);
+      for (int i = 0; i < p.n; ++i)
+        terms[static_cast<std::size_t>(i)] = term(u[i] - exact[static_cast<std::size_t>(i)], exact[static_cast<std::size_t>(i)]);
       add_row(sum, s, terms.data(), p.n);
     };
     add(sums[0], [](double e, double) { return std::fabs(e); });
@@ -65,7 +64,8 @@ ErrorSums compare(const Field& phi, int level, const Function& reference, double
     }
   }
   ExactSum::reduce(s.comm(), sums);
-  return {sums[0].value(), sums[1].value(), global_max(s.comm(), worst), sums[2].value(), sums[3].value(), global_max(s.comm(), largest), s.grid().size()};
+  return {sums[0].value(), sums[1].value(), global_max(s.comm(), worst), sums[2].value(), sums[3].value(), global_max(s.comm(), largest),
+          s.grid().size()};
 }
 
 class HamiltonJacobiApp final : public Application {
@@ -114,18 +114,24 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_
   final_time_ = time.real("final", "final time T; the control problem runs from T back to 0", {}, Range::positive());
   steps_ = time.integer("steps", "implicit steps of size final/steps (explicit methods: times that may be saved)", {}, Range::at_least(1));
   HamiltonianTerms terms = read_hamiltonian(root.table("hamiltonian", "H(x, t, p) of phi_t + H = diffusion Lap phi"), dim);
-  const double eps = root.real("diffusion", "viscosity eps of phi_t + H = eps Lap phi; noise sqrt(2 eps) dW of the control problem", 0.0, Range::nonnegative());
+  const double eps =
+      root.real("diffusion", "viscosity eps of phi_t + H = eps Lap phi; noise sqrt(2 eps) dW of the control problem", 0.0, Range::nonnegative());
   const FunctionPtr g = read_function(root.table("initial", "data at t = 0"), "phi", "phi(., 0): the terminal cost g of the control problem", dim);
   const Parameters solver = root.table("solver", "method and its settings");
   method_ = read_hj_method(solver);
-  if (steps_ % method_.window != 0) solver.fail("window", fmt::format("a window of {} steps does not divide time.steps = {}", method_.window, steps_));
-  const std::vector<double> alpha = solver.reals("dissipation", "Lax-Friedrichs form: least numerical speeds alpha an axis; they grow to 1.1 max|dH/dp| where that is larger",
-                                                 dim, std::vector<double>(static_cast<std::size_t>(dim), 0.0), Range::nonnegative());
+  if (steps_ % method_.window != 0)
+    solver.fail("window", fmt::format("a window of {} steps does not divide time.steps = {}", method_.window, steps_));
+  const std::vector<double> alpha =
+      solver.reals("dissipation", "Lax-Friedrichs form: least numerical speeds alpha an axis; they grow to 1.1 max|dH/dp| where that is larger", dim,
+                   std::vector<double>(static_cast<std::size_t>(dim), 0.0), Range::nonnegative());
 
   const Parameters output = root.table("output", "what is saved, and how often");
-  every_ = output.integer("every", "steps between saved fields; the first and the last are always saved", std::max(1, steps_ / 10), Range::at_least(1));
-  if (every_ % method_.window != 0) output.fail("every", fmt::format("fields are saved at the ends of windows: a multiple of solver.window = {} is needed", method_.window));
-  fields_ = output.texts("fields", "fields to save: phi, rho (density of optimal trajectories of the last step), m (momenta rho dH/dp)", 0, std::vector<std::string>{"phi", "rho"});
+  every_ =
+      output.integer("every", "steps between saved fields; the first and the last are always saved", std::max(1, steps_ / 10), Range::at_least(1));
+  if (every_ % method_.window != 0)
+    output.fail("every", fmt::format("fields are saved at the ends of windows: a multiple of solver.window = {} is needed", method_.window));
+  fields_ = output.texts("fields", "fields to save: phi, rho (density of optimal trajectories of the last step), m (momenta rho dH/dp)", 0,
+                         std::vector<std::string>{"phi", "rho"});
   for (const std::string& f : fields_)
     if (f != "phi" && f != "rho" && f != "m") output.fail("fields", "unknown field '" + f + "' (known: phi, rho, m)");
 
@@ -136,7 +142,8 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_
   if (refinement_ > 0) reference_terms_ = read_hamiltonian(root.table("hamiltonian", "H(x, t, p) of phi_t + H = diffusion Lap phi"), dim);
   for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_linf"}) {
     const std::string key = std::string("expected_") + norm;
-    const double value = reference.real(key, fmt::format("known value of errors.{} on this grid, for regression tests", norm), std::nan(""), Range::any());
+    const double value =
+        reference.real(key, fmt::format("known value of errors.{} on this grid, for regression tests", norm), std::nan(""), Range::any());
     if (std::isfinite(value)) expected_[norm] = value;
   }
   expected_["tolerance"] = reference.real("expected_tolerance", "relative tolerance of the expected errors", 0.02, Range::positive());
@@ -184,8 +191,8 @@ void HamiltonJacobiApp::checkpoint(Run& run) {
   for (const auto& [name, field] : march_->state_fields())
     for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
   CheckpointData data;
-  data.integers = {{"step", step_},       {"steps", steps_}, {"iterations", iterations_}, {"passes", passes_},
-                   {"windows", windows_}, {"least", least_}, {"most", most_}};
+  data.integers = {{"step", step_},   {"steps", steps_}, {"iterations", iterations_}, {"passes", passes_}, {"windows", windows_},
+                   {"least", least_}, {"most", most_}};
   data.reals = {{"worst_mean", worst_mean_}, {"worst_max", worst_max_}, {"bound", bound_}, {"all_converged", all_converged_ ? 1.0 : 0.0}};
   for (const auto& [name, value] : march_->state_numbers()) data.reals["method." + name] = value;
   data.vectors = {{"errors", errors_.pack()}, {"final_errors", final_errors_.pack()}};
@@ -197,8 +204,9 @@ void HamiltonJacobiApp::restore(Run& run) {
   const std::optional<Checkpoint> c = run.restart();
   if (!c) return;
   if (c->text("method") != method_.name || c->integer("steps") != steps_)
-    throw InputError(fmt::format("the checkpoint {} is of solver.method = \"{}\" and time.steps = {}; only the number of ranks and limits may change at a restart", c->path(),
-                                 c->text("method"), c->integer("steps")));
+    throw InputError(
+        fmt::format("the checkpoint {} is of solver.method = \"{}\" and time.steps = {}; only the number of ranks and limits may change at a restart",
+                    c->path(), c->text("method"), c->integer("steps")));
   for (const auto& [name, field] : march_->state_fields()) c->load_levels(name, *field);
   std::map<std::string, double> numbers;
   for (const auto& [name, value] : c->data().reals)
@@ -247,7 +255,14 @@ Status HamiltonJacobiApp::run(Run& run) {
     for (int k = 0; k <= steps_; ++k) times.push_back(time_of(k));
     reference_ = make_fine_grid_reference(std::move(reference_terms_), problem_.layout, *terminal_cost_, problem_.eps, times, refinement_);
   }
-  IterationTable table(run.log(), {{"step", 7}, {"time", 9, "{:.5f}"}, {"iter", 6}, {"mean|R|", 10}, {"max|R|", 10}, {"error l1", 10}, {"weight", 9, "{:.2e}"}});
+  IterationTable table(run.log(),
+                       {{"step", 7}, {"time", 9, "{:.5f}"}, {"iter", 6}, {"mean|R|", 10}, {"max|R|", 10}, {"error l1", 10}, {"weight", 9, "{:.2e}"}});
+  IterationTable checks(run.log(), {{"check at", 9}, {"mean|R|", 10}, {"relative", 10}, {"weight", 9, "{:.2e}"}, {"step", 9, "{:.4f}"}},
+                        Verbosity::Detailed);
+  march_->monitor = [&checks](const PdhgProgress& p) {
+    const Residual& r = p.residuals->front();
+    checks.row({static_cast<std::int64_t>(p.iteration), r.absolute, r.relative(), p.weight, p.step});
+  };
   const bool every_time = reference_ && reference_->depends_on_time();
   if (step_ == 0) {
     save(run, 0);
@@ -269,7 +284,8 @@ Status HamiltonJacobiApp::run(Run& run) {
       window = march_->advance(times);
     }
     if (window.reason == StopReason::Diverged)
-      throw DivergedError(fmt::format("the iterates of step {} (t = {:.6g}) are not finite after {} iterations", step_ + 1, times.front(), window.iterations));
+      throw DivergedError(
+          fmt::format("the iterates of step {} (t = {:.6g}) are not finite after {} iterations", step_ + 1, times.front(), window.iterations));
     ErrorSums error;
     for (int k = 0; k < march_->window(); ++k) {
       const bool newest = step_ + k + 1 == steps_;
@@ -290,8 +306,8 @@ Status HamiltonJacobiApp::run(Run& run) {
     bound_ += problem_.dt * march_->window() * window.residual.max_abs;
     if (window.reason != StopReason::Converged) all_converged_ = false;
     history(run, step_, window, error);
-    table.row({static_cast<std::int64_t>(step_), time_of(step_), static_cast<std::int64_t>(window.iterations), window.residual.mean_abs, window.residual.max_abs,
-               reference_ ? error.mean_l1() : std::nan(""), window.weight});
+    table.row({static_cast<std::int64_t>(step_), time_of(step_), static_cast<std::int64_t>(window.iterations), window.residual.mean_abs,
+               window.residual.max_abs, reference_ ? error.mean_l1() : std::nan(""), window.weight});
     if (step_ % every_ == 0 || step_ == steps_) save(run, march_->window() - 1);
   }
   if (trajectories_) write_trajectories(run);
@@ -299,8 +315,8 @@ Status HamiltonJacobiApp::run(Run& run) {
   checkpoint(run);
   write_report(run);
   if (reference_)
-    run.log().info("error against the reference: l1 {:.4e}, l2 {:.4e}, linf {:.4e} (over all steps); at the final time l1 {:.4e}", errors_.mean_l1(), errors_.rms(),
-                   errors_.linf, final_errors_.mean_l1());
+    run.log().info("error against the reference: l1 {:.4e}, l2 {:.4e}, linf {:.4e} (over all steps); at the final time l1 {:.4e}", errors_.mean_l1(),
+                   errors_.rms(), errors_.linf, final_errors_.mean_l1());
   return status;
 }
 
@@ -309,12 +325,12 @@ void HamiltonJacobiApp::write_report(Run& run) {
   r["steps_done"] = step_;
   r["iterations"] = iterations_;
   r["operator_passes"] = passes_;
-  r["iterations_per_step"] = {{"min", windows_ > 0 ? least_ : 0},
-                              {"mean", windows_ > 0 ? static_cast<double>(iterations_) / windows_ : 0.0},
-                              {"max", most_}};
+  r["iterations_per_step"] = {
+      {"min", windows_ > 0 ? least_ : 0}, {"mean", windows_ > 0 ? static_cast<double>(iterations_) / windows_ : 0.0}, {"max", most_}};
   // Explicit schemes solve no equation: there is no residual to certify anything.
   const bool certified = method_.name != "explicit";
-  r["residuals"] = {{"mean_abs", certified ? nlohmann::ordered_json(worst_mean_) : nullptr}, {"max_abs", certified ? nlohmann::ordered_json(worst_max_) : nullptr}};
+  r["residuals"] = {{"mean_abs", certified ? nlohmann::ordered_json(worst_mean_) : nullptr},
+                    {"max_abs", certified ? nlohmann::ordered_json(worst_max_) : nullptr}};
   nlohmann::ordered_json q;
   q["points"] = problem_.layout->grid().size();
   if (certified) q["discrete_error_bound"] = bound_;  // sum dt max|R|: distance to the exact solution of the scheme, by the comparison principle
@@ -355,7 +371,8 @@ void HamiltonJacobiApp::write_trajectories(Run& run) {
   const std::vector<Trajectory> found = optimal_trajectories(problem_, times, level, trajectories_->starts, trajectories_->options);
   wasserflow::write_trajectories(run.comm(), run.directory() + "/trajectories", found, problem_.layout->dim(), trajectories_->samples);
   const MeanCost cost = mean_cost(run.comm(), found);
-  trajectory_report_ = {{"count", trajectories_->starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}, {"mean_value", cost.mean_value}};
+  trajectory_report_ = {
+      {"count", trajectories_->starts.size()}, {"mean_cost", cost.mean}, {"standard_error", cost.standard_error}, {"mean_value", cost.mean_value}};
 }
 
 constexpr const char* example = R"toml(
@@ -389,7 +406,8 @@ std::vector<Topic> topics() {
   std::vector<Topic> all;
   for (const auto& [name, what] : hj_methods()) all.push_back({"Method", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, entry] : catalogue().hamiltonians.entries()) all.push_back({"Hamiltonian", name, entry.doc, "hamiltonian", {}});
-  for (const auto& [name, entry] : function_families().entries()) all.push_back({"Function family", name, entry.doc, "initial.phi", {"initial.phi=" + function_family_example(name)}});
+  for (const auto& [name, entry] : function_families().entries())
+    all.push_back({"Function family", name, entry.doc, "initial.phi", {"initial.phi=" + function_family_example(name)}});
   return all;
 }
 
@@ -398,7 +416,9 @@ std::vector<Topic> topics() {
 int hamilton_jacobi_main(int argc, char** argv) {
   AppInfo info;
   info.name = "wf-hamilton-jacobi";
-  info.summary = "Hamilton-Jacobi equations phi_t + H(x, t, grad phi) = eps Lap phi and the optimal control problems behind them, on grids in 1 to 3 dimensions.";
+  info.summary =
+      "Hamilton-Jacobi equations phi_t + H(x, t, grad phi) = eps Lap phi and the optimal control problems behind them, on grids in 1 to 3 "
+      "dimensions.";
   info.example = example;
   info.topics = topics;
   return run_app(argc, argv, info, [] { return std::make_unique<HamiltonJacobiApp>(); });

@@ -11,8 +11,8 @@ Grid read_grid(const Parameters& root) {
   const std::vector<double> lower = p.reals("lower", "lower ends of the axes x, y, z", dim, std::vector<double>(static_cast<std::size_t>(dim), 0.0));
   const std::vector<double> upper = p.reals("upper", "upper ends of the axes", dim);
   const std::vector<int> cells = p.integers("cells", "cells an axis", dim, {}, Range::at_least(2));
-  const std::vector<std::string> kinds =
-      p.texts("boundary", "kind of each axis: periodic, no_flux, dirichlet, extrapolate", dim, std::vector<std::string>(static_cast<std::size_t>(dim), "periodic"));
+  const std::vector<std::string> kinds = p.texts("boundary", "kind of each axis: periodic, no_flux, dirichlet, extrapolate", dim,
+                                                 std::vector<std::string>(static_cast<std::size_t>(dim), "periodic"));
   const std::vector<std::string> nodes =
       p.texts("nodes", "where the unknowns of an axis stand in their cells: left, center; auto: left on periodic axes, center on others", dim,
               std::vector<std::string>(static_cast<std::size_t>(dim), "auto"));
@@ -31,7 +31,8 @@ Grid read_grid(const Parameters& root) {
       p.fail("boundary", "unknown boundary kind '" + kinds[d] + "'" + (hint.empty() ? "" : "; did you mean '" + hint + "'?") +
                              " (known: periodic, no_flux, dirichlet, extrapolate)");
     }
-    if (nodes[d] != "auto" && nodes[d] != "left" && nodes[d] != "center") p.fail("nodes", "nodes are \"auto\", \"left\" or \"center\", not '" + nodes[d] + "'");
+    if (nodes[d] != "auto" && nodes[d] != "left" && nodes[d] != "center")
+      p.fail("nodes", "nodes are \"auto\", \"left\" or \"center\", not '" + nodes[d] + "'");
     axis.offset = nodes[d] == "center" || (nodes[d] == "auto" && axis.boundary != Boundary::Periodic) ? 0.5 : 0.0;
     axes.push_back(axis);
   }
