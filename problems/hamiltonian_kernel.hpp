@@ -5,6 +5,7 @@
 /// A kernel is a small value type for one dimension; its functions are templates on T = double (one point) or Pack (neighbouring points at a time).
 /// With S slots (see problems/hamiltonian.hpp):
 ///   dim, slots, coefficients, upwind              static constants; upwind: 2 slots an axis, otherwise one
+///   nonnegative                                   convex if and only if no coefficient is negative
 ///   value(pt, q)                                  Hh(q)
 ///   gradient(pt, q, g)                            g_j = dHh/dq_j, the smallest one at a kink
 ///   prox(pt, steps, u0, u) -> mask                (u0, u) -> its proximal map by a fixed number of iterations; set where not converged
@@ -40,6 +41,7 @@ concept HamiltonianKernel = requires(const K& k, const KernelPoint<Pack, K::coef
   { K::dim } -> std::convertible_to<int>;
   { K::slots } -> std::convertible_to<int>;
   { K::upwind } -> std::convertible_to<bool>;
+  { K::nonnegative } -> std::convertible_to<bool>;
   { k.value(pt, in) } -> std::convertible_to<Pack>;
   {k.gradient(pt, in, out)};
   { k.prox(pt, steps, u0, out) } -> std::convertible_to<Mask>;

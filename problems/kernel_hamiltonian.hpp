@@ -17,6 +17,12 @@ class CoefficientTables {
   /// @note Collective.
   void set_times(std::span<const double> times);
   int size() const { return static_cast<int>(functions_.size()); }
+  bool depends_on_time() const {
+    return std::any_of(functions_.begin(), functions_.end(), [](const FunctionPtr& f) { return f->depends_on_time(); });
+  }
+  /// Throws InputError with the place where a coefficient is negative.
+  /// @note Collective.
+  void require_nonnegative(const std::string& name) const;
 
   /// Pointers of one row; refers to itself, so it is not copied.
   class Row {
@@ -34,6 +40,8 @@ class CoefficientTables {
  private:
   std::vector<FunctionPtr> functions_;
   std::vector<Tabulated> tables_;
+  LayoutPtr layout_;
+  std::vector<double> times_;
 };
 
 template <HamiltonianKernel K>
@@ -46,8 +54,14 @@ class KernelHamiltonian final : public Hamiltonian {
   std::string name() const override { return name_; }
   Splitting splitting() const override { return K::upwind ? Splitting::Upwind : Splitting::LaxFriedrichs; }
   bool is_convex() const override { return convex_; }
-  void bind(LayoutPtr layout, std::span<const double> times) override { coefficients_.bind(layout, times); }
-  void set_times(std::span<const double> times) override { coefficients_.set_times(times); }
+  void bind(LayoutPtr layout, std::span<const double> times) override {
+    coefficients_.bind(layout, times);
+    require_convex();
+  }
+  void set_times(std::span<const double> times) override {
+    coefficients_.set_times(times);
+    if (coefficients_.depends_on_time()) require_convex();
+  }
 
   void evaluate(const RowPoints& p, const double* const* q, double* h) const override {
     value_sweep<N, K::slots>(
@@ -75,6 +89,9 @@ class KernelHamiltonian final : public Hamiltonian {
   }
 
  private:
+  void require_convex() const {
+    if constexpr (K::nonnegative) coefficients_.require_nonnegative(name_);
+  }
   using Row = CoefficientTables::Row;
   static constexpr int N = K::coefficients;
   std::string name_;

@@ -47,6 +47,7 @@ template <int D>
 struct AnisotropicKernel {
   static constexpr int dim = D, slots = D, coefficients = D * (D + 1) / 2;
   static constexpr bool upwind = false;
+  static constexpr bool nonnegative = false;
   template <class T>
   using Point = KernelPoint<T, coefficients>;
 

@@ -39,6 +39,7 @@ struct L1Kernel {
   using Side = Sides<D, Upwind>;
   static constexpr int dim = D, slots = Side::slots, coefficients = Common ? 1 : D;
   static constexpr bool upwind = Upwind;
+  static constexpr bool nonnegative = true;
   template <class T>
   using Point = KernelPoint<T, coefficients>;
   static constexpr int term(int slot) { return Common ? 0 : Side::axis(slot); }
@@ -107,6 +108,7 @@ struct L2Kernel {
   using Side = Sides<D, Upwind>;
   static constexpr int dim = D, slots = Side::slots, coefficients = 1;
   static constexpr bool upwind = Upwind;
+  static constexpr bool nonnegative = true;
   template <class T>
   using Point = KernelPoint<T, 1>;
 
@@ -170,6 +172,7 @@ struct LinfKernel {
   using Side = Sides<D, Upwind>;
   static constexpr int dim = D, slots = Side::slots, coefficients = 1;
   static constexpr bool upwind = Upwind;
+  static constexpr bool nonnegative = true;
   template <class T>
   using Point = KernelPoint<T, 1>;
 

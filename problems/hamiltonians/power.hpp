@@ -8,6 +8,7 @@ template <int D>
 struct PowerKernel {
   static constexpr int dim = D, slots = 2 * D, coefficients = 1;
   static constexpr bool upwind = true;
+  static constexpr bool nonnegative = true;
   using Side = Sides<D, true>;
   template <class T>
   using Point = KernelPoint<T, 1>;

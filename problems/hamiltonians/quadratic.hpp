@@ -18,6 +18,7 @@ struct QuadraticKernel {
   static constexpr int slots = 2 * D;
   static constexpr int coefficients = Common ? 1 : D;
   static constexpr bool upwind = true;
+  static constexpr bool nonnegative = true;
   template <class T>
   using Point = KernelPoint<T, coefficients>;
 

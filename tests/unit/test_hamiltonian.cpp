@@ -116,6 +116,15 @@ BOOST_AUTO_TEST_CASE(proximal_map_does_not_depend_on_ranks) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(negative_coefficients_are_refused) {
+  for (const std::string type : {"quadratic", "one_homogeneous", "norm"}) {
+    const HamiltonianTerms terms = read("type = \"" + type + "\"\ncoefficient = \"x - 1 + t\"\n", 2);
+    const LayoutPtr grid = layout(2);
+    terms.kinetic->bind(grid, std::array<double, 1>{1.0});
+    BOOST_CHECK_THROW(terms.kinetic->set_times(std::array<double, 1>{0.5}), InputError);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(terms_and_errors) {
   const HamiltonianTerms terms = read("drift = [0, \"x\"]\npotential = \"sin(x)\"\n", 2);
   BOOST_TEST(terms.kinetic->name() == "quadratic");
