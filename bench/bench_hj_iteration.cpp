@@ -2,6 +2,7 @@
 // its sweeps at the bandwidth that a triad over large arrays reaches on the same ranks at the same time.
 //
 //   mpirun -n 2 bench_hj_iteration            all cases
+//   mpirun -n 2 bench_hj_iteration 3          those in three dimensions
 //
 // Least bytes a point, upwind, without viscosity and drift, in doubles, d dimensions, c tabulated coefficients:
 //   K^T y          read rho and 2d momenta                                    1 + 2d
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
       {"quadratic", 3, 128, "type = \"quadratic\"\ncoefficient = [\"((x-1)^2+0.1)^2\", \"((y-1)^2+0.1)^2\", \"((z-1)^2+0.1)^2\"]", 3},
       {"quadratic", 3, 192, "type = \"quadratic\"\ncoefficient = [\"((x-1)^2+0.1)^2\", \"((y-1)^2+0.1)^2\", \"((z-1)^2+0.1)^2\"]", 3}};
   for (const Case& c : cases) {
+    if (argc > 1 && std::stoi(argv[1]) != c.dim) continue;
     std::vector<Axis> axes(static_cast<std::size_t>(c.dim), Axis{0, 2, c.cells, Boundary::Periodic, 0});
     const LayoutPtr layout = make_layout(comm, Grid(axes));
     const double h = 2.0 / c.cells, points = static_cast<double>(layout->grid().size());

@@ -161,10 +161,17 @@ void HjSaddlePoint::add_faces_along_row(const Dual& y, int level, const RowPoint
   } else {
     const double* pa = face_side(y, level, 0, true, p.offset, n, a);
     const double* pb = face_side(y, level, 0, false, p.offset, n, b);
+    if (axis.boundary == Boundary::Periodic) {  // the same sums without the rows of faces
+      const double w = 1 / axis.spacing();
+      const auto face_at = [&](int f) { return pa[f > 0 ? f - 1 : n - 1] + pb[f < n ? f : 0]; };
+      out[0] += w * (face_at(0) - face_at(1));
+      for (int i = 1; i < n - 1; ++i) out[i] += w * ((pa[i - 1] + pb[i]) - (pa[i] + pb[i + 1]));
+      if (n > 1) out[n - 1] += w * (face_at(n - 1) - face_at(n));
+      return;
+    }
     if (pa != a) std::copy_n(pa, n, a);
     if (pb != b) std::copy_n(pb, n, b);
-    a[-1] = a[n - 1];
-    b[n] = b[0];
+    a[-1] = b[n] = 0;  // boundary faces are set below
   }
   for (int i = 0; i <= n; ++i) face[i] = a[i - 1] + b[i];
   if (axis.boundary != Boundary::Periodic) {
