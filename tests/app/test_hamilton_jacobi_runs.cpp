@@ -151,6 +151,8 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
        "p.toml:9:8: hamiltonian.type: unknown Hamiltonian 'quadratik'; did you mean 'quadratic'?"},
       {"unknown method", "[output]", "[solver]\nmethod = \"howrd\"\n[output]", "did you mean 'howard'?"},
       {"syntax error", "\"sin(pi*x) + sin(pi*y)\"", "\"sin(pi*x) + * y\"", "p.toml:12:20: initial.phi"},
+      {"syntax error in a Hamiltonian", "type = \"quadratic\"", "type = \"formula\"\nH = \"px^2 + sin(py\"", "p.toml:10:19: formula"},
+      {"Hamiltonian that is not convex", "type = \"quadratic\"", "type = \"formula\"\nH = \"px^2 - py^2\"", "is not convex in p"},
       {"window does not divide", "[output]", "[solver]\nwindow = 3\n[output]", "p.toml:14:10: solver.window"},
       {"more ranks than rows", "cells = [24, 16]", "cells = [24, 3]", "use at most 3"},
   };
