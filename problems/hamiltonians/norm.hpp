@@ -32,6 +32,23 @@ struct Sides {
     if constexpr (Upwind) return slot % 2 == 0 ? v > 0.0 : v < 0.0;
     return false;
   }
+  /// l2 norm of the used parts of all slopes.
+  template <class T>
+  [[gnu::always_inline]] static T size(const T* q) {
+    T r = 0;
+    unroll<slots>([&](auto j) {
+      const T s = size(j, q[j]);
+      r += s * s;
+    });
+    return sqrt(r);
+  }
+  /// l2 norm of a true slope.
+  template <class T>
+  [[gnu::always_inline]] static T length(const T* p) {
+    T r = 0;
+    unroll<D>([&](auto d) { r += p[d] * p[d]; });
+    return sqrt(r);
+  }
 };
 
 template <int D, bool Common, bool Upwind = true>
@@ -114,17 +131,17 @@ struct L2Kernel {
 
   template <class T>
   [[gnu::always_inline]] T value(const Point<T>& pt, const T* q) const {
-    return pt.c[0] * size(q);
+    return pt.c[0] * Side::size(q);
   }
   template <class T>
   [[gnu::always_inline]] void gradient(const Point<T>& pt, const T* q, T* g) const {
-    const T r = size(q), scale = select(r > 0.0, pt.c[0] / r, T(0.0));
+    const T r = Side::size(q), scale = select(r > 0.0, pt.c[0] / r, T(0.0));
     unroll<slots>([&](auto j) { g[j] = Side::part(j, q[j], Side::size(j, q[j]) * scale); });
   }
   /// Projection on the cone |m| <= c rho (in the metric of the steps).
   template <class T>
   [[gnu::always_inline]] MaskOf<T> prox(const Point<T>& pt, const ProxSteps& steps, T& u0, T* u) const {
-    const T c = pt.c[0], r = size(u), numerator = u0 + steps.ratio * (c * r);
+    const T c = pt.c[0], r = Side::size(u), numerator = u0 + steps.ratio * (c * r);
     const T rho = select(numerator > 0.0, larger(u0, numerator / (1.0 + steps.ratio * (c * c))), T(0.0));
     const T limit = c * rho, scale = select(r > limit, limit / r, T(1.0));
     unroll<slots>([&](auto j) { u[j] = Side::part(j, u[j], Side::size(j, u[j]) * scale); });
@@ -137,33 +154,16 @@ struct L2Kernel {
   [[gnu::always_inline]] T lagrangian(const Point<T>& pt, const T* v) const {
     MaskOf<T> outside = false;
     unroll<slots>([&](auto j) { outside = outside | Side::outside(j, v[j]); });
-    return select(outside | (size(v) > pt.c[0] * (1 + 1e-12)), T(std::numeric_limits<double>::infinity()), T(0.0));
+    return select(outside | (Side::size(v) > pt.c[0] * (1 + 1e-12)), T(std::numeric_limits<double>::infinity()), T(0.0));
   }
   template <class T>
   [[gnu::always_inline]] T true_value(const Point<T>& pt, const T* p) const {
-    return pt.c[0] * length(p);
+    return pt.c[0] * Side::length(p);
   }
   template <class T>
   [[gnu::always_inline]] void true_gradient(const Point<T>& pt, const T* p, T* g) const {
-    const T r = length(p), scale = select(r > 0.0, pt.c[0] / r, T(0.0));
+    const T r = Side::length(p), scale = select(r > 0.0, pt.c[0] / r, T(0.0));
     unroll<D>([&](auto d) { g[d] = p[d] * scale; });
-  }
-
- private:
-  template <class T>
-  [[gnu::always_inline]] static T size(const T* q) {
-    T r = 0;
-    unroll<slots>([&](auto j) {
-      const T s = Side::size(j, q[j]);
-      r += s * s;
-    });
-    return sqrt(r);
-  }
-  template <class T>
-  [[gnu::always_inline]] static T length(const T* p) {
-    T r = 0;
-    unroll<D>([&](auto d) { r += p[d] * p[d]; });
-    return sqrt(r);
   }
 };
 

@@ -16,11 +16,11 @@ struct PowerKernel {
 
   template <class T>
   [[gnu::always_inline]] T value(const Point<T>& pt, const T* slope) const {
-    return pt.c[0] / q * pow(size(slope), q);
+    return pt.c[0] / q * pow(Side::size(slope), q);
   }
   template <class T>
   [[gnu::always_inline]] void gradient(const Point<T>& pt, const T* slope, T* g) const {
-    const T s = size(slope), scale = select(s > 0.0, pt.c[0] * pow(s, q - 1) / s, T(0.0));
+    const T s = Side::size(slope), scale = select(s > 0.0, pt.c[0] * pow(s, q - 1) / s, T(0.0));
     unroll<slots>([&](auto j) { g[j] = Side::part(j, slope[j], Side::size(j, slope[j])) * scale; });
   }
 
@@ -29,7 +29,7 @@ struct PowerKernel {
   /// by Newton's method from the smallest of the bounds that each term alone gives.
   template <class T>
   [[gnu::always_inline]] MaskOf<T> prox(const Point<T>& pt, const ProxSteps& steps, T& u0, T* u) const {
-    const T v = size(u) * steps.inverse_m, a = u0 * steps.inverse_m, c = pt.c[0], k = steps.ratio / q * c;
+    const T v = Side::size(u) * steps.inverse_m, a = u0 * steps.inverse_m, c = pt.c[0], k = steps.ratio / q * c;
     const auto active = a + k * pow(v, q) > 0.0;
     T s = v, step = 0;
     s = smaller(s, pow(v / (c * k + 1e-300), 1 / (2 * q - 1)));
@@ -46,7 +46,7 @@ struct PowerKernel {
   }
 
   void prox_safe(const Point<double>& pt, const ProxSteps& steps, double& u0, double* u) const {
-    const double v = size(u) * steps.inverse_m, a = u0 * steps.inverse_m, c = pt.c[0], k = steps.ratio / q * c;
+    const double v = Side::size(u) * steps.inverse_m, a = u0 * steps.inverse_m, c = pt.c[0], k = steps.ratio / q * c;
     const bool active = v > 0 && a + k * std::pow(v, q) > 0;
     // Below `low` lambda is not positive, where R > 0.
     double low = a < 0 ? std::pow(-a / k, 1 / q) : 0, high = v, s = v, last = v;
@@ -70,35 +70,20 @@ struct PowerKernel {
     const double dual = q / (q - 1);
     MaskOf<T> outside = false;
     unroll<slots>([&](auto j) { outside = outside | Side::outside(j, v[j]); });
-    const T r = size(v), l = select(r == 0.0, T(0.0), pt.c[0] * pow(r / pt.c[0], dual) / dual);
+    const T r = Side::size(v), l = select(r == 0.0, T(0.0), pt.c[0] * pow(r / pt.c[0], dual) / dual);
     return select(outside, T(std::numeric_limits<double>::infinity()), l);
   }
   template <class T>
   [[gnu::always_inline]] T true_value(const Point<T>& pt, const T* p) const {
-    return pt.c[0] / q * pow(length(p), q);
+    return pt.c[0] / q * pow(Side::length(p), q);
   }
   template <class T>
   [[gnu::always_inline]] void true_gradient(const Point<T>& pt, const T* p, T* g) const {
-    const T s = length(p), scale = select(s > 0.0, pt.c[0] * pow(s, q - 1) / s, T(0.0));
+    const T s = Side::length(p), scale = select(s > 0.0, pt.c[0] * pow(s, q - 1) / s, T(0.0));
     unroll<D>([&](auto d) { g[d] = p[d] * scale; });
   }
 
  private:
-  template <class T>
-  [[gnu::always_inline]] static T size(const T* slope) {
-    T r = 0;
-    unroll<slots>([&](auto j) {
-      const T s = Side::size(j, slope[j]);
-      r += s * s;
-    });
-    return sqrt(r);
-  }
-  template <class T>
-  [[gnu::always_inline]] static T length(const T* p) {
-    T r = 0;
-    unroll<D>([&](auto d) { r += p[d] * p[d]; });
-    return sqrt(r);
-  }
   template <class T>
   [[gnu::always_inline]] void finish(const Point<T>& pt, const ProxSteps& steps, T v, T a, T s, MaskOf<T> active, T& u0, T* u) const {
     const T p1 = pow(s, q - 1), c = pt.c[0];

@@ -33,10 +33,13 @@ struct Folder {
     MPI_Barrier(MPI_COMM_WORLD);
     return (path / name).string();
   }
+  /// On all ranks: none goes on to compile, with its files for the moment, while another still counts.
   int libraries() const {
+    MPI_Barrier(MPI_COMM_WORLD);
     int n = 0;
     for (const auto& f : fs::directory_iterator(path / "cache" / "wasserflow"))
       n += f.path().extension() == ".so" ? 1 : 1000;  // nothing else is left
+    MPI_Barrier(MPI_COMM_WORLD);
     return n;
   }
 };
