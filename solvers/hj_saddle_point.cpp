@@ -342,13 +342,14 @@ double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
           for (int i = 0; i < n; ++i) square[i] += (um[j][i] - m[index(j)][i]) * (um[j][i] - m[index(j)][i]) / kappa2_;
         add_row(movement, *layout_, square, n);
       }
+      if (relaxation == 1) {  // the result of the map itself: exactly zero and feasible where it is
+        std::copy_n(u0, n, rho);
+        for (int j = 0; j < slots_; ++j) std::copy_n(um[j], n, m[index(j)]);
+        continue;
+      }
       for (int i = 0; i < n; ++i) rho[i] += relaxation * (u0[i] - rho[i]);
       for (int j = 0; j < slots_; ++j)
         for (int i = 0; i < n; ++i) m[index(j)][i] += relaxation * (um[j][i] - m[index(j)][i]);
-      if (relaxation == 1) {  // the sum above rounds: the result of the map itself is what stays zero and feasible
-        std::copy_n(u0, n, rho);
-        for (int j = 0; j < slots_; ++j) std::copy_n(um[j], n, m[index(j)]);
-      }
     }
   }
   if (!measure) return 0;

@@ -107,7 +107,7 @@ class HamiltonJacobiApp final : public Application {
   bool all_converged_ = true;
 };
 
-void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_only) {
+void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) {
   const Grid grid = read_grid(root);
   const int dim = grid.dim();
   const Parameters time = root.table("time", "time interval and steps");
@@ -163,7 +163,6 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool check_
   if (!all_finite(initial_)) root.table("initial", "").fail("phi", "the initial data are not finite everywhere on the grid");
   if (reference_) reference_->bind(*layout);
   march_ = method_.make(problem_, initial_);
-  if (check_only) return;
 }
 
 void HamiltonJacobiApp::save(Run& run, int level) {
@@ -268,7 +267,6 @@ Status HamiltonJacobiApp::run(Run& run) {
     save(run, 0);
     if (every_time) errors_.add(compare(initial_, 0, *reference_, 0));
   }
-  Status status = all_converged_ ? Status::Converged : Status::IterationLimit;
   while (step_ < steps_) {
     if (run.stop_requested()) {
       checkpoint(run);
@@ -311,7 +309,7 @@ Status HamiltonJacobiApp::run(Run& run) {
     if (step_ % every_ == 0 || step_ == steps_) save(run, march_->window() - 1);
   }
   if (trajectories_) write_trajectories(run);
-  status = all_converged_ ? Status::Converged : Status::IterationLimit;
+  const Status status = all_converged_ ? Status::Converged : Status::IterationLimit;
   checkpoint(run);
   write_report(run);
   if (reference_)
