@@ -1,0 +1,77 @@
+#pragma once
+/// The nonlinear system of one implicit step, or of a block of steps, with its preconditioner: what every nonlinear solver of this family takes.
+#include <optional>
+#include <vector>
+
+#include "solvers/evolution_operator.hpp"
+#include "solvers/implicit_preconditioner.hpp"
+
+namespace wasserflow {
+
+/// F(U) = 0 for U = (U_1 ... U_N), each of S components:
+///   F_1 = U_1 - known + tau R(U_1, t_1),   F_k = U_k - U_{k-1} + tau R(U_k, t_k).
+/// Implicit Euler: known = u^n, tau = dt. BDF2 and the stages of SDIRK2 have N = 1, another known and another tau. The residual that solvers
+/// look at is max |F| / tau, in the units of u_t.
+class StepSystem {
+ public:
+  /// @note Collective.
+  StepSystem(EvolutionOperatorPtr op, int steps, bool single = false);
+
+  /// The next system. Sets the preconditioner for tau (anew only where something changed); `follow`: its constants follow the state `known`.
+  /// Throws as ImplicitPreconditioner::set.
+  /// @note Collective.
+  void set(const Field& known, double tau, std::span<const double> times, bool follow = false);
+
+  /// z = M^{-1} F(U) and max |F| / tau; one fused sweep and one transform pair. `F`, when given, takes F(U) as well.
+  /// @note Collective.
+  double preconditioned_residual(Field& U, Field& z, Field* F = nullptr);
+  /// F(U) and max |F| / tau, no transform.
+  /// @note Collective.
+  double residual(Field& U, Field& F);
+  /// U -= M^{-1} F(U) in one pass (Picard); returns max |F| / tau before the update.
+  /// @note Collective.
+  double picard(Field& U);
+
+  /// DF(U) V and DF(U)^T P at the U of the last of the functions above (or of linearise).
+  /// @note Collective.
+  void linearise(Field& U);
+  void derivative(Field& V, Field& out);
+  void adjoint(Field& P, Field& out);
+  /// Rows of DF(U)^T P after prepare_adjoint(P), for fused updates: level, SpectralTransform-style offset and count.
+  void prepare_adjoint(Field& P);
+  void adjoint_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
+  /// Rows of F(U) after prepare(U).
+  void prepare(Field& U);
+  void residual_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
+
+  ImplicitPreconditioner& preconditioner() { return preconditioner_; }
+  EvolutionOperator& op() { return *op_; }
+  const LayoutPtr& layout() const { return op_->layout(); }
+  int steps() const { return steps_; }
+  int components() const { return op_->components(); }
+  int levels() const { return steps_ * components(); }
+  double tau() const { return tau_; }
+  const Field& known() const { return known_; }
+  Field make_field() const { return Field(op_->layout(), levels()); }
+  /// True when every component is finite and inside its domain, on all ranks.
+  /// @note Collective.
+  bool admissible(const Field& U) const;
+
+  /// Work since construction.
+  long evaluations() const { return evaluations_; }  ///< of F, DF or DF^T (a block of steps counts once)
+  long transform_pairs() const { return preconditioner_.transform_pairs(); }
+
+ private:
+  EvolutionOperatorPtr op_;
+  int steps_;
+  ImplicitPreconditioner preconditioner_;
+  Field known_;
+  double tau_ = 0;
+  std::vector<double> times_;
+  FrozenOperator frozen_;
+  Field* state_ = nullptr;    // U of the last prepare
+  Field* adjoint_ = nullptr;  // P of the last prepare_adjoint
+  long evaluations_ = 0;
+};
+
+}  // namespace wasserflow

@@ -1,0 +1,80 @@
+#pragma once
+/// Time steppers of u_t + R(u, t) = 0 behind one interface: implicit ones with a nonlinear solver inside, and IMEX ones.
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "grids/support/parameters.hpp"
+#include "solvers/nonlinear_solver.hpp"
+
+namespace wasserflow {
+
+/// What a step (or a block of steps) took.
+struct [[nodiscard]] StepReport {
+  double t = 0;             ///< time reached
+  double dt = 0;            ///< size of the step (of one step of a block)
+  int steps = 1;            ///< steps of the block
+  bool converged = true;    ///< false: tolerance not reached even at the smallest step
+  bool diverged = false;    ///< not finite, or nothing works at the smallest step: the state is that before the step
+  int rejections = 0;       ///< halvings and repeated steps
+  std::string why;          ///< reason of the last rejection: "solver", "error", "energy", "domain"; "" for none
+  std::string method;       ///< nonlinear solver that gave the answer; "" for IMEX
+  int fallbacks = 0;        ///< rungs of the ladder that failed before it
+  int iterations = 0;       ///< nonlinear iterations, all attempts and stages
+  long transform_pairs = 0; ///< all attempts
+  long evaluations = 0;
+  double residual = 0;      ///< max |F| / tau of the worst stage at the answer; NaN for IMEX, which solve linear systems exactly
+  double error_estimate = 0;///< embedded estimate relative to the tolerance, max norm; NaN when there is none
+};
+
+/// When steps are chosen by the stepper.
+struct AdaptiveParameters {
+  bool on = false;
+  double tolerance = 1e-3;  ///< of the embedded error estimate of a step, max norm
+  double smallest = 0, largest = 0;  ///< bounds of dt
+  double safety = 0.9, grow = 2, shrink = 0.2;
+};
+
+struct TimeParameters {
+  std::string method = "implicit_euler";  ///< implicit_euler, bdf2, sdirk2; imex_euler, sbdf2, etdrk4
+  double dt = 0;                          ///< step, or first step when adaptive
+  int block = 1;                          ///< implicit_euler: steps solved at once
+  int extrapolation = 2;                  ///< order of the initial guess from earlier steps: 0, 1, 2
+  bool energy_control = true;             ///< repeat with half the step when the energy grows (where there is one)
+  double stabiliser = -1;                 ///< IMEX: S in A + S G b; < 0: the potential's curvature
+  AdaptiveParameters adaptive;
+  static TimeParameters read(const Parameters& time);
+};
+
+/// Marches the state from time 0. Methods, with tau as StepSystem has it:
+///   implicit_euler  tau = dt, known = u^n;  error estimate: (u^{n+1} - extrapolation)/2-type Milne device
+///   bdf2            variable-step BDF2; first step implicit Euler
+///   sdirk2          gamma = 1 - 1/sqrt 2, stiffly accurate, L-stable, embedded first-order solution
+///   imex_euler      (1 + dt (A + S)) u+ = u + dt (S u - N(u));  sbdf2; etdrk4 (Cox & Matthews 2002; Kassam & Trefethen 2005 coefficients)
+/// A step whose solver fails, whose energy grows or that leaves its domain is repeated with half the size (two halves reach the same time when steps are
+/// fixed), down to dt / 1024.
+class TimeStepper {
+ public:
+  virtual ~TimeStepper() = default;
+  /// One step, or one block, no further than `end` (a step that would pass it or nearly reach it ends there).
+  /// @note Collective.
+  virtual StepReport advance(double end) = 0;
+  virtual double time() const = 0;
+  virtual const Field& state() const = 0;  ///< components at time()
+  virtual Field& state() = 0;
+  /// All that a checkpoint must hold so that the rest of the run has the same bits.
+  virtual std::vector<std::pair<std::string, Field*>> state_fields() = 0;
+  virtual std::map<std::string, double> state_numbers() const = 0;
+  virtual void restore(const std::map<std::string, double>& numbers) = 0;
+};
+
+/// `solver` is not used by IMEX methods (may be null for them). Throws InputError where the method does not suit the operator.
+/// @note Collective.
+std::unique_ptr<TimeStepper> make_time_stepper(const TimeParameters& parameters, EvolutionOperatorPtr op, NonlinearSolverPtr solver, const Field& initial,
+                                               bool single = false);
+const std::vector<std::pair<std::string, std::string>>& time_methods();
+
+}  // namespace wasserflow
