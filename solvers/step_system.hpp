@@ -28,7 +28,7 @@ class StepSystem {
   /// F(U) and max |F| / tau, no transform.
   /// @note Collective.
   double residual(Field& U, Field& F);
-  /// U -= M^{-1} F(U) in one pass (Picard); returns max |F| / tau before the update.
+  /// U -= M^{-1} F(U) in one pass (Picard); returns max |F| / tau before the update. Ghosts of U are stale afterwards.
   /// @note Collective.
   double picard(Field& U);
 
@@ -37,12 +37,13 @@ class StepSystem {
   void linearise(Field& U);
   void derivative(Field& V, Field& out);
   void adjoint(Field& P, Field& out);
-  /// Rows of DF(U)^T P after prepare_adjoint(P), for fused updates: level, SpectralTransform-style offset and count.
+  /// Rows of DF(U)^T P after prepare_adjoint(P), for fused updates.
   void prepare_adjoint(Field& P);
   void adjoint_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
-  /// Rows of F(U) after prepare(U).
+  /// Rows of F(U) after prepare(U), of the points [offset, offset + n) of a level: an x line, the slab in 1-D (as SpectralTransform cuts them). Returns
+  /// their largest |F|, infinity when one is NaN.
   void prepare(Field& U);
-  void residual_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
+  double residual_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
 
   ImplicitPreconditioner& preconditioner() { return preconditioner_; }
   EvolutionOperator& op() { return *op_; }
@@ -68,7 +69,6 @@ class StepSystem {
   Field known_;
   double tau_ = 0;
   std::vector<double> times_;
-  FrozenOperator frozen_;
   Field* state_ = nullptr;    // U of the last prepare
   Field* adjoint_ = nullptr;  // P of the last prepare_adjoint
   long evaluations_ = 0;

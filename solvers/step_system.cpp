@@ -1,0 +1,147 @@
+#include "solvers/step_system.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "grids/reduce.hpp"
+
+namespace wasserflow {
+namespace {
+
+/// Calls f(r) for the layout rows that make up the points [offset, offset + n): one x line, or the chunks of a slab in 1-D.
+template <class F>
+void for_rows(const SlabLayout& layout, std::ptrdiff_t offset, int n, F&& f) {
+  const std::ptrdiff_t row = layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0);
+  for (int r = static_cast<int>(offset / row); r * row < offset + n; ++r) f(r, r * row - offset);
+}
+
+/// out = u - before + tau out, and the largest |out|. NaN counts as infinity.
+double residual_row(int n, const double* __restrict u, const double* __restrict before, double tau, double* __restrict out) {
+  double worst = 0, finite = 0;
+  for (int i = 0; i < n; ++i) {
+    out[i] = (u[i] - before[i]) + tau * out[i];
+    worst = std::max(worst, std::fabs(out[i]));
+    finite += out[i] * 0;  // max() forgets NaN
+  }
+  return finite == 0 ? worst : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+StepSystem::StepSystem(EvolutionOperatorPtr op, int steps, bool single)
+    : op_(std::move(op)), steps_(steps), preconditioner_(op_->layout(), steps, op_->components(), single), known_(op_->layout(), op_->components()) {}
+
+void StepSystem::set(const Field& known, double tau, std::span<const double> times, bool follow) {
+  for (int s = 0; s < components(); ++s) std::copy_n(known.level(s), layout()->owned(), known_.level(s));
+  times_.assign(times.begin(), times.end());
+  tau_ = tau;
+  state_ = adjoint_ = nullptr;
+  preconditioner_.set(tau, op_->frozen(follow ? &known_ : nullptr, times_.front()));
+}
+
+void StepSystem::prepare(Field& U) {
+  op_->prepare(U, times_);
+  state_ = &U;
+  ++evaluations_;
+}
+
+double StepSystem::residual_rows(int level, std::ptrdiff_t offset, int n, double* out) const {
+  const double* u = state_->level(level) + offset;
+  const double* before = (level < components() ? known_.level(level) : state_->level(level - components())) + offset;
+  for_rows(*layout(), offset, n, [&](int r, std::ptrdiff_t at) { op_->value_row(level, r, out + at); });
+  return residual_row(n, u, before, tau_, out);
+}
+
+double StepSystem::preconditioned_residual(Field& U, Field& z, Field* F) {
+  prepare(U);
+  double worst = 0;
+  preconditioner_.apply(
+      [&](int level, std::ptrdiff_t offset, int n, double* row) {
+        worst = std::max(worst, residual_rows(level, offset, n, row));
+        if (F != nullptr) std::copy_n(row, n, F->level(level) + offset);
+      },
+      SpectralTransform::to(z));
+  return global_max(layout()->comm(), worst) / tau_;
+}
+
+double StepSystem::residual(Field& U, Field& F) {
+  prepare(U);
+  double worst = 0;
+  const std::ptrdiff_t owned = layout()->owned();
+  const int n = layout()->dim() == 1 ? static_cast<int>(owned) : layout()->grid().cells(0);
+  for (int level = 0; level < levels(); ++level)
+    for (std::ptrdiff_t at = 0; at < owned; at += n) worst = std::max(worst, residual_rows(level, at, n, F.level(level) + at));
+  return global_max(layout()->comm(), worst) / tau_;
+}
+
+double StepSystem::picard(Field& U) {
+  prepare(U);
+  double worst = 0;
+  preconditioner_.apply([&](int level, std::ptrdiff_t offset, int n,
+                            double* row) { worst = std::max(worst, residual_rows(level, offset, n, row)); },
+                        SpectralTransform::add_to(U, -1));
+  return global_max(layout()->comm(), worst) / tau_;
+}
+
+void StepSystem::linearise(Field& U) {
+  op_->prepare(U, times_);
+  state_ = &U;
+}
+
+void StepSystem::derivative(Field& V, Field& out) {
+  op_->prepare_derivative(V);
+  ++evaluations_;
+  const int rows = layout()->rows();
+  for (int level = 0; level < levels(); ++level)
+    for (int r = 0; r < rows; ++r) {
+      const RowPoints p = layout()->row(r);
+      double* o = out.level(level) + p.offset;
+      op_->derivative_row(level, r, o);
+      const double* v = V.level(level) + p.offset;
+      if (level < components()) {
+        for (int i = 0; i < p.n; ++i) o[i] = v[i] + tau_ * o[i];
+      } else {
+        const double* before = V.level(level - components()) + p.offset;
+        for (int i = 0; i < p.n; ++i) o[i] = (v[i] - before[i]) + tau_ * o[i];
+      }
+    }
+}
+
+void StepSystem::prepare_adjoint(Field& P) {
+  op_->prepare_adjoint(P);
+  adjoint_ = &P;
+  ++evaluations_;
+}
+
+void StepSystem::adjoint_rows(int level, std::ptrdiff_t offset, int n, double* out) const {
+  for_rows(*layout(), offset, n, [&](int r, std::ptrdiff_t at) { op_->adjoint_row(level, r, out + at); });
+  const double* p = adjoint_->level(level) + offset;
+  if (level + components() >= levels()) {
+    for (int i = 0; i < n; ++i) out[i] = p[i] + tau_ * out[i];
+  } else {
+    const double* after = adjoint_->level(level + components()) + offset;
+    for (int i = 0; i < n; ++i) out[i] = (p[i] - after[i]) + tau_ * out[i];
+  }
+}
+
+void StepSystem::adjoint(Field& P, Field& out) {
+  prepare_adjoint(P);
+  const int rows = layout()->rows();
+  for (int level = 0; level < levels(); ++level)
+    for (int r = 0; r < rows; ++r) {
+      const RowPoints p = layout()->row(r);
+      adjoint_rows(level, p.offset, p.n, out.level(level) + p.offset);
+    }
+}
+
+bool StepSystem::admissible(const Field& U) const {
+  bool good = true;
+  for (int level = 0; level < levels(); ++level) {
+    const std::array<double, 2> open = op_->domain(level % components());
+    for (const double u : U.owned(level)) good = good && u > open[0] && u < open[1] && std::isfinite(u);
+  }
+  return global_min(layout()->comm(), good ? 1 : 0) > 0;
+}
+
+}  // namespace wasserflow
