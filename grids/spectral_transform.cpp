@@ -136,12 +136,13 @@ struct SpectralTransform::State {
   }
   double* piece_of(int rank, int index) { return const_cast<double*>(std::as_const(*this).piece_of(rank, index)); }
 
-  void run(const Source* source, const Visitor& visit, const Sink* sink);
-  void run_line(const Source* source, const Visitor& visit, const Sink* sink);
-  void local_forward(const Source& source);
+  /// `sourced`: levels that come from the source, 0 when there is none; the visitor writes the others.
+  void run(const Source* source, int sourced, const Visitor& visit, const Sink* sink);
+  void run_line(const Source* source, int sourced, const Visitor& visit, const Sink* sink);
+  void local_forward(const Source& source, int sourced);
   void local_backward(const Sink& sink);
   void exchange(bool forward);
-  void blocks_pass(const Visitor& visit, bool from_source, bool to_sink);
+  void blocks_pass(const Visitor& visit, int sourced, bool to_sink);
   /// Copies `count` lines of modes of the row axis to `mine`, the first one to its offset `at` and the others `step` doubles apart.
   void pack(const double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step);
   void unpack(double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
@@ -230,33 +231,33 @@ void SpectralTransform::State::plan_box() {
   slow_lines = LineTransform(kind[static_cast<std::size_t>(slow)], planes, before, rows, s_distance, m_distance);
 }
 
-void SpectralTransform::State::run(const Source* source, const Visitor& visit, const Sink* sink) {
-  if (dim == 1) return run_line(source, visit, sink);
+void SpectralTransform::State::run(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
+  if (dim == 1) return run_line(source, sourced, visit, sink);
   if (source) {
-    local_forward(*source);
+    local_forward(*source, sourced);
     exchange(true);
   }
-  blocks_pass(visit, source != nullptr, sink != nullptr);
+  blocks_pass(visit, sourced, sink != nullptr);
   if (sink) {
     exchange(false);
     local_backward(*sink);
   }
 }
 
-void SpectralTransform::State::run_line(const Source* source, const Visitor& visit, const Sink* sink) {
+void SpectralTransform::State::run_line(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
   const int n = layout->grid().cells(0), count = layout->count(), ranks = layout->ranks();
   if (source) {
     if (ranks == 1) {
-      for (int l = 0; l < levels; ++l) (*source)(l, 0, n, a.data() + l * a_distance);
+      for (int l = 0; l < sourced; ++l) (*source)(l, 0, n, a.data() + l * a_distance);
     } else {
-      for (int l = 0; l < levels; ++l) (*source)(l, 0, count, slab.data() + static_cast<std::ptrdiff_t>(l) * count);
+      for (int l = 0; l < sourced; ++l) (*source)(l, 0, count, slab.data() + static_cast<std::ptrdiff_t>(l) * count);
       MPI_Allgatherv(slab.data(), levels * count, MPI_DOUBLE, slabs.data(), line_counts.data(), line_offsets.data(), MPI_DOUBLE, layout->comm());
       for (int r = 0; r < ranks; ++r)
         for (int l = 0; l < levels; ++l)
           copy(a.data() + l * a_distance + layout->first_of(r),
                slabs.data() + line_offsets[static_cast<std::size_t>(r)] + static_cast<std::ptrdiff_t>(l) * layout->count_of(r), layout->count_of(r));
     }
-    for (int l = 0; l < levels; l += line_batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
+    for (int l = 0; l < sourced; l += line_batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
   }
   ModeBlock modes_block;
   modes_block.data = b.data();
@@ -301,9 +302,9 @@ void SpectralTransform::State::prefetch(int count, std::ptrdiff_t at, std::ptrdi
       for (int c = 0; c < width; c += 8) __builtin_prefetch(mine.data() + at + k * size + i * step + c, 0, 2);
 }
 
-void SpectralTransform::State::local_forward(const Source& source) {
+void SpectralTransform::State::local_forward(const Source& source, int sourced) {
   const int nx = layout->grid().cells(0), planes = layout->count();
-  for (int l = 0; l < levels; ++l) {
+  for (int l = 0; l < sourced; ++l) {
     if (dim == 2) {
       for (int j = 0; j < planes; j += batch) {
         const int count = std::min(batch, planes - j);
@@ -378,7 +379,7 @@ void SpectralTransform::State::exchange(bool forward) {
   MPI_Type_free(&row);
 }
 
-void SpectralTransform::State::blocks_pass(const Visitor& visit, bool from_source, bool to_sink) {
+void SpectralTransform::State::blocks_pass(const Visitor& visit, int sourced, bool to_sink) {
   const auto slow = static_cast<std::size_t>(dim - 1);
   const int rank = layout->rank(), ranks = layout->ranks(), before = parts[slow];
   ModeBlock m;
@@ -392,7 +393,7 @@ void SpectralTransform::State::blocks_pass(const Visitor& visit, bool from_sourc
     m.outer = k / blocks_per_outer;
     m.first_row = k % blocks_per_outer * rows;
     m.rows = std::min(rows, modes[slow - 1] - m.first_row);
-    for (int l = 0; from_source && l < levels; ++l) {
+    for (int l = 0; l < sourced; ++l) {
       for (int r = 0; r < ranks; ++r)
         transpose(before, piece_of(r, k) + static_cast<std::ptrdiff_t>(l) * layout->count_of(r) * width, width, layout->count_of(r), rows,
                   s.data() + static_cast<std::ptrdiff_t>(layout->first_of(r)) * before, s_distance);
@@ -429,9 +430,11 @@ double SpectralTransform::normalisation() const {
   return 1 / product;
 }
 
-void SpectralTransform::solve(const Source& source, const Visitor& visit, const Sink& sink) { state_->run(&source, visit, &sink); }
-void SpectralTransform::forward(const Source& source, const Visitor& visit) { state_->run(&source, visit, nullptr); }
-void SpectralTransform::backward(const Visitor& visit, const Sink& sink) { state_->run(nullptr, visit, &sink); }
+void SpectralTransform::solve(const Source& source, const Visitor& visit, const Sink& sink, int sourced) {
+  state_->run(&source, sourced < 0 ? levels() : sourced, visit, &sink);
+}
+void SpectralTransform::forward(const Source& source, const Visitor& visit) { state_->run(&source, levels(), visit, nullptr); }
+void SpectralTransform::backward(const Visitor& visit, const Sink& sink) { state_->run(nullptr, 0, visit, &sink); }
 
 void SpectralTransform::solve(const Field& in, const Visitor& visit, Field& out, int first_in, int first_out) {
   solve(from(in, first_in), visit, to(out, first_out));

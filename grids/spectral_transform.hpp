@@ -75,9 +75,9 @@ class SpectralTransform {
   int row_axis() const;          ///< axis of ModeBlock's rows: the slow axis; -1 in 1-D
   int outer_axis() const;        ///< axis of ModeBlock::outer: 0 in 3-D, else -1
 
-  /// Forward, visitor, backward.
+  /// Forward, visitor, backward. With `sourced` >= 0 only levels [0, sourced) come from the source; the visitor writes the modes of the others.
   /// @note Collective.
-  void solve(const Source& source, const Visitor& visit, const Sink& sink);
+  void solve(const Source& source, const Visitor& visit, const Sink& sink, int sourced = -1);
   /// The same between the owned parts of fields: levels first_in ... of `in` to levels first_out ... of `out`. `in` and `out` may be one field.
   /// @note Collective.
   void solve(const Field& in, const Visitor& visit, Field& out, int first_in = 0, int first_out = 0);

@@ -1,0 +1,356 @@
+#include "solvers/implicit_preconditioner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "grids/support/errors.hpp"
+
+namespace wasserflow {
+namespace {
+
+constexpr int lanes = 8;  // modes that small matrices are inverted for at once; rows are padded to whole ones
+
+std::size_t whole(int n) { return static_cast<std::size_t>((n + lanes - 1) / lanes * lanes); }
+
+/// Symbols of minus the Laplacian, an axis each, in the order of a block. The last entry is repeated in the padding.
+struct Symbols {
+  std::vector<double> row, column, outer;
+
+  Symbols(const SpectralTransform& transform, SymbolKind kind) {
+    const auto table = [&](int axis) {
+      if (axis < 0) return std::vector<double>{0.0};
+      return laplacian_symbol(transform.layout().grid().axis(axis), transform.modes(axis), kind);
+    };
+    row = table(transform.row_axis());
+    column = table(transform.column_axis());
+    outer = table(transform.outer_axis());
+    column.resize(whole(static_cast<int>(column.size())), column.back());
+  }
+};
+
+/// values[i] = p(l0 + lambda[i])
+void evaluate(const SymbolPolynomial& p, double l0, const std::vector<double>& lambda, double* __restrict values) {
+  const int n = static_cast<int>(lambda.size());
+  const double* __restrict l = lambda.data();
+  const double top = p.empty() ? 0 : p.back();
+  for (int i = 0; i < n; ++i) values[i] = top;
+  for (int k = static_cast<int>(p.size()) - 2; k >= 0; --k) {
+    const double c = p[static_cast<std::size_t>(k)];
+    for (int i = 0; i < n; ++i) values[i] = values[i] * (l0 + l[i]) + c;
+  }
+}
+
+/// X of all modes: polynomials on the diagonal and a constant matrix (empty: none).
+struct ModeMatrix {
+  std::vector<SymbolPolynomial> diagonal;
+  std::vector<double> coupling;
+
+  int size() const { return static_cast<int>(diagonal.size()); }
+
+  /// Inverses for a row of modes: entry (s, q) of mode i at inverse[(s S + q) n + i] with n = lambda.size(). `work`: 2 S^2 lanes + S n doubles.
+  /// Returns the smallest pivot relative to the largest entry.
+  double invert(double l0, const std::vector<double>& lambda, double* inverse, double* work) const;
+};
+
+double ModeMatrix::invert(double l0, const std::vector<double>& lambda, double* inverse, double* work) const {
+  const int S = size(), n = static_cast<int>(lambda.size());
+  double* const p = work + 2 * S * S * lanes;
+  for (int s = 0; s < S; ++s) evaluate(diagonal[static_cast<std::size_t>(s)], l0, lambda, p + s * n);
+  double worst = 1;
+  // Gauss-Jordan on [X | 1] with rows exchanged lane by lane, without branches.
+  const auto at = [&](int r, int c) { return work + (r * 2 * S + c) * lanes; };
+  for (int i = 0; i < n; i += lanes) {
+    std::array<double, lanes> largest{}, smallest;
+    for (int r = 0; r < S; ++r)
+      for (int c = 0; c < S; ++c)
+        for (int k = 0; k < lanes; ++k) {
+          const double x = coupling[static_cast<std::size_t>(r * S + c)] + (r == c ? p[r * n + i + k] : 0.0);
+          at(r, c)[k] = x;
+          at(r, S + c)[k] = r == c ? 1.0 : 0.0;
+          largest[static_cast<std::size_t>(k)] = std::max(largest[static_cast<std::size_t>(k)], std::abs(x));
+        }
+    smallest = largest;
+    for (int d = 0; d < S; ++d) {
+      for (int r = d + 1; r < S; ++r) {
+        std::array<double, lanes> exchange;
+        for (int k = 0; k < lanes; ++k) exchange[static_cast<std::size_t>(k)] = std::abs(at(r, d)[k]) > std::abs(at(d, d)[k]) ? 1.0 : 0.0;
+        for (int c = 0; c < 2 * S; ++c)
+          for (int k = 0; k < lanes; ++k) {
+            const double a = at(d, c)[k], b = at(r, c)[k];
+            const bool swap = exchange[static_cast<std::size_t>(k)] > 0;
+            at(d, c)[k] = swap ? b : a;
+            at(r, c)[k] = swap ? a : b;
+          }
+      }
+      std::array<double, lanes> factor;
+      for (int k = 0; k < lanes; ++k) {
+        const auto lane = static_cast<std::size_t>(k);
+        smallest[lane] = std::min(smallest[lane], std::abs(at(d, d)[k]));
+        factor[lane] = 1 / at(d, d)[k];
+      }
+      for (int c = 0; c < 2 * S; ++c)
+        for (int k = 0; k < lanes; ++k) at(d, c)[k] *= factor[static_cast<std::size_t>(k)];
+      for (int r = 0; r < S; ++r) {
+        if (r == d) continue;
+        for (int k = 0; k < lanes; ++k) factor[static_cast<std::size_t>(k)] = at(r, d)[k];
+        for (int c = 0; c < 2 * S; ++c)
+          for (int k = 0; k < lanes; ++k) at(r, c)[k] -= factor[static_cast<std::size_t>(k)] * at(d, c)[k];
+      }
+    }
+    for (int r = 0; r < S; ++r)
+      for (int c = 0; c < S; ++c) std::copy_n(at(r, S + c), lanes, inverse + (r * S + c) * n + i);
+    for (std::size_t k = 0; k < lanes; ++k) worst = smallest[k] > worst * largest[k] ? worst : smallest[k] / largest[k];
+  }
+  return worst;
+}
+
+/// to[i parts + c] = scale from[i], i < n
+template <class T>
+void spread(const double* __restrict from, int n, int parts, double scale, T* __restrict to) {
+  if (parts == 1) {
+    for (int i = 0; i < n; ++i) to[i] = static_cast<T>(scale * from[i]);
+    return;
+  }
+  for (int i = 0; i < n; ++i) {
+    const T value = static_cast<T>(scale * from[i]);
+    to[2 * i] = value;
+    to[2 * i + 1] = value;
+  }
+}
+
+/// Recurrence over the steps of one component: x_k = f (scale x_k + x_before), from the first step on or from the last one back.
+template <class T>
+void sweep(T* row, std::ptrdiff_t stride, int steps, int n, const T* __restrict f, T scale, bool back) {
+  const std::ptrdiff_t step = back ? -stride : stride;
+  T* __restrict x = back ? row + (steps - 1) * stride : row;
+  for (int i = 0; i < n; ++i) x[i] = f[i] * (scale * x[i]);
+  for (int k = 1; k < steps; ++k) {
+    const T* __restrict before = x;
+    x += step;
+    for (int i = 0; i < n; ++i) x[i] = f[i] * (scale * x[i] + before[i]);
+  }
+}
+
+/// The same for S components that a matrix a mode couples; back: the transposed matrices. `n` is a multiple of `lanes`.
+template <class T>
+void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int S, int n, const T* inverse, T scale, bool back, T* right) {
+  for (int k = 0; k < steps; ++k) {
+    T* const x = row + static_cast<std::ptrdiff_t>(back ? steps - 1 - k : k) * S * stride;
+    const T* const before = x + (back ? S : -S) * stride;
+    for (int i = 0; i < n; i += lanes) {
+      for (int q = 0; q < S; ++q)
+        for (int c = 0; c < lanes; ++c) {
+          const std::ptrdiff_t at = q * stride + i + c;
+          right[q * lanes + c] = k > 0 ? scale * x[at] + before[at] : scale * x[at];
+        }
+      for (int s = 0; s < S; ++s) {
+        std::array<T, lanes> sum{};
+        for (int q = 0; q < S; ++q) {
+          const T* const entry = inverse + static_cast<std::ptrdiff_t>(back ? q * S + s : s * S + q) * n + i;
+          for (int c = 0; c < lanes; ++c) sum[static_cast<std::size_t>(c)] += entry[c] * right[q * lanes + c];
+        }
+        std::copy_n(sum.data(), lanes, x + s * stride + i);
+      }
+    }
+  }
+}
+
+[[noreturn]] void too_large(double tau, const std::string& what) {
+  throw InputError(fmt::format("implicit step: {}: tau = {:g} is too large for the constants of the preconditioner, take smaller steps", what, tau));
+}
+
+/// Throws unless p > 0 at every mode.
+void check_positive(const SymbolPolynomial& p, const Symbols& symbols, double tau) {
+  if (!p.empty() && p[0] > 0 && std::all_of(p.begin(), p.end(), [](double c) { return c >= 0; })) return;
+  std::vector<double> values(symbols.column.size());
+  for (double outer : symbols.outer)
+    for (double row : symbols.row) {
+      evaluate(p, outer + row, symbols.column, values.data());
+      int positive = 0;
+      for (double x : values) positive += x > 0;
+      if (positive == static_cast<int>(values.size())) continue;
+      const auto i = static_cast<std::size_t>(std::find_if(values.begin(), values.end(), [](double x) { return !(x > 0); }) - values.begin());
+      too_large(tau, fmt::format("1 + tau p(lambda) = {:g}, not > 0, for the mode lambda = {:g}", values[i], outer + row + symbols.column[i]));
+    }
+}
+
+/// Throws when a mode has a singular matrix.
+void check_regular(const ModeMatrix& x, const Symbols& symbols, double tau) {
+  const int S = x.size();
+  bool dominant = true;  // clearly, at every mode
+  for (int s = 0; s < S; ++s) {
+    const SymbolPolynomial& p = x.diagonal[static_cast<std::size_t>(s)];
+    double least = p[0] + x.coupling[static_cast<std::size_t>(s * S + s)];
+    for (int q = 0; q < S; ++q) least -= q == s ? 0 : std::abs(x.coupling[static_cast<std::size_t>(s * S + q)]);
+    dominant = dominant && least > 1e-6 && std::all_of(p.begin() + 1, p.end(), [](double c) { return c >= 0; });
+  }
+  if (dominant) return;
+  const std::size_t n = symbols.column.size();
+  std::vector<double> inverse(static_cast<std::size_t>(S * S) * n),
+      work(static_cast<std::size_t>(2 * S * S) * lanes + static_cast<std::size_t>(S) * n);
+  for (double outer : symbols.outer)
+    for (double row : symbols.row)
+      if (!(x.invert(outer + row, symbols.column, inverse.data(), work.data()) > 1e-12))
+        too_large(tau, fmt::format("the matrix of a mode with lambda >= {:g} is singular", outer + row));
+}
+
+}  // namespace
+
+struct ImplicitPreconditioner::State {
+  State(const LayoutPtr& layout, int levels) : transform(layout, levels), symbols(transform, SymbolKind::Difference) {
+    const std::size_t n = symbols.column.size();
+    values.resize(n);
+    factor.resize(2 * n);
+  }
+
+  SpectralTransform transform;
+  std::unique_ptr<SpectralTransform> wide;  ///< twice the levels
+  FrozenOperator frozen;
+  Symbols symbols;
+  ModeMatrix x;
+  // Of one row of modes: a polynomial or the work of inversions, factors spread to the parts, matrices.
+  std::vector<double> values, inverse, factor, factors, right;
+
+  double base(const ModeBlock& block, int j) const {
+    return symbols.outer[static_cast<std::size_t>(block.outer)] + symbols.row[static_cast<std::size_t>(block.first_row + j)];
+  }
+  void solve_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind);
+  void solve_coupled_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind);
+  void solve_block(const ModeBlock& block, int steps, Kind kind);
+  /// Levels first ... first + count - 1 := p^{-1} of levels 0 ... count - 1, times scale.
+  void inverse_block(const ModeBlock& block, const SymbolPolynomial& p, int count, int first, double scale);
+};
+
+void ImplicitPreconditioner::State::solve_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind) {
+  const int S = x.size(), n = block.columns * block.parts;
+  for (int s = 0; s < S; ++s) {
+    evaluate(x.diagonal[static_cast<std::size_t>(s)], l0, symbols.column, values.data());
+    for (int i = 0; i < block.columns; ++i) values[static_cast<std::size_t>(i)] = 1 / values[static_cast<std::size_t>(i)];
+    spread(values.data(), block.columns, block.parts, 1.0, factor.data());
+    double* const first = row + s * block.level_stride;
+    if (kind != Kind::Transpose) sweep(first, S * block.level_stride, steps, n, factor.data(), scale, false);
+    if (kind != Kind::Inverse) sweep(first, S * block.level_stride, steps, n, factor.data(), kind == Kind::Normal ? 1.0 : scale, true);
+  }
+}
+
+void ImplicitPreconditioner::State::solve_coupled_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind) {
+  const int S = x.size(), modes = static_cast<int>(symbols.column.size()), n = static_cast<int>(whole(block.columns * block.parts));
+  x.invert(l0, symbols.column, inverse.data(), values.data());
+  for (int e = 0; e < S * S; ++e)
+    spread(inverse.data() + static_cast<std::ptrdiff_t>(e) * modes, n / block.parts, block.parts, 1.0,
+           factors.data() + static_cast<std::ptrdiff_t>(e) * n);
+  if (kind != Kind::Transpose) coupled_sweep(row, block.level_stride, steps, S, n, factors.data(), scale, false, right.data());
+  if (kind != Kind::Inverse)
+    coupled_sweep(row, block.level_stride, steps, S, n, factors.data(), kind == Kind::Normal ? 1.0 : scale, true, right.data());
+}
+
+void ImplicitPreconditioner::State::solve_block(const ModeBlock& block, int steps, Kind kind) {
+  const double scale = transform.normalisation();
+  for (int j = 0; j < block.rows; ++j) {
+    double* const row = block.data + j * block.pitch;
+    if (x.coupling.empty())
+      solve_row(block, base(block, j), row, steps, scale, kind);
+    else
+      solve_coupled_row(block, base(block, j), row, steps, scale, kind);
+  }
+}
+
+void ImplicitPreconditioner::State::inverse_block(const ModeBlock& block, const SymbolPolynomial& p, int count, int first, double scale) {
+  const int n = block.columns * block.parts;
+  for (int j = 0; j < block.rows; ++j) {
+    evaluate(p, base(block, j), symbols.column, values.data());
+    for (int i = 0; i < block.columns; ++i) {
+      double& v = values[static_cast<std::size_t>(i)];
+      v = v == 0 ? 0.0 : 1 / v;
+    }
+    spread(values.data(), block.columns, block.parts, scale, factor.data());
+    for (int l = 0; l < count; ++l) {
+      const double* const from = block.data + l * block.level_stride + j * block.pitch;
+      double* const to = block.data + (first + l) * block.level_stride + j * block.pitch;
+      for (int i = 0; i < n; ++i) to[i] = factor[static_cast<std::size_t>(i)] * from[i];
+    }
+  }
+}
+
+ImplicitPreconditioner::ImplicitPreconditioner(LayoutPtr layout, int steps, int components, bool)
+    : layout_(std::move(layout)), steps_(steps), components_(components) {
+  if (steps < 1 || components < 1)
+    throw InputError(fmt::format("preconditioner of implicit steps: {} steps of {} components, both must be >= 1", steps, components));
+  state_ = std::make_unique<State>(layout_, steps * components);
+}
+
+ImplicitPreconditioner::~ImplicitPreconditioner() = default;
+ImplicitPreconditioner::ImplicitPreconditioner(ImplicitPreconditioner&&) noexcept = default;
+ImplicitPreconditioner& ImplicitPreconditioner::operator=(ImplicitPreconditioner&&) noexcept = default;
+
+void ImplicitPreconditioner::set(double tau, const FrozenOperator& frozen) {
+  State& state = *state_;
+  const auto S = static_cast<std::size_t>(components_);
+  if (frozen.linear.size() != S || (!frozen.coupling.empty() && frozen.coupling.size() != S * S))
+    throw InternalError(
+        fmt::format("preconditioner of {} components: {} polynomials and {} coupling entries", S, frozen.linear.size(), frozen.coupling.size()));
+  if (!(tau > 0)) throw InputError(fmt::format("implicit step: tau = {} must be > 0", tau));
+  FrozenOperator& now = state.frozen;
+  if (tau == tau_ && frozen.linear == now.linear && frozen.coupling == now.coupling && frozen.kind == now.kind) return;
+
+  ModeMatrix x;
+  for (const SymbolPolynomial& p : frozen.linear) {
+    x.diagonal.push_back(p.empty() ? SymbolPolynomial{0.0} : p);
+    for (double& c : x.diagonal.back()) c *= tau;
+    x.diagonal.back()[0] += 1;
+  }
+  if (std::any_of(frozen.coupling.begin(), frozen.coupling.end(), [](double c) { return c != 0; }))
+    for (double c : frozen.coupling) x.coupling.push_back(tau * c);
+  Symbols symbols = frozen.kind == now.kind ? state.symbols : Symbols(state.transform, frozen.kind);
+  if (x.coupling.empty())
+    for (const SymbolPolynomial& p : x.diagonal) check_positive(p, symbols, tau);
+  else
+    check_regular(x, symbols, tau);
+
+  tau_ = tau;
+  now = frozen;
+  state.symbols = std::move(symbols);
+  state.x = std::move(x);
+  if (state.x.coupling.empty() || !state.right.empty()) return;
+  const std::size_t n = state.symbols.column.size();
+  state.values.resize(2 * S * S * lanes + S * n);
+  state.inverse.resize(S * S * n);
+  state.factors.resize(S * S * 2 * n);
+  state.right.resize(S * lanes);
+}
+
+void ImplicitPreconditioner::apply(const SpectralTransform::Source& source, const SpectralTransform::Sink& sink, Kind kind) {
+  if (!(tau_ > 0)) throw InternalError("preconditioner of implicit steps: apply before set");
+  state_->transform.solve(
+      source, [&](const ModeBlock& block) { state_->solve_block(block, steps_, kind); }, sink);
+  transforms_ += 2L * steps_ * components_;
+}
+
+void ImplicitPreconditioner::apply(const Field& in, Field& out, Kind kind) { apply(SpectralTransform::from(in), SpectralTransform::to(out), kind); }
+
+void ImplicitPreconditioner::apply_inverse(const SymbolPolynomial& p, const Field& in, Field& out) {
+  const int levels = steps_ * components_;
+  state_->transform.solve(
+      in, [&](const ModeBlock& block) { state_->inverse_block(block, p, levels, 0, state_->transform.normalisation()); }, out);
+  transforms_ += 2L * levels;
+}
+
+void ImplicitPreconditioner::apply_with_inverse(const SymbolPolynomial& p, const SpectralTransform::Source& source,
+                                                const SpectralTransform::Sink& sink) {
+  if (!(tau_ > 0)) throw InternalError("preconditioner of implicit steps: apply before set");
+  const int levels = steps_ * components_;
+  if (!state_->wide) state_->wide = std::make_unique<SpectralTransform>(layout_, 2 * levels);
+  state_->wide->solve(
+      source,
+      [&](const ModeBlock& block) {
+        state_->solve_block(block, steps_, Kind::Inverse);
+        state_->inverse_block(block, p, levels, levels, 1.0);
+      },
+      sink, levels);
+  transforms_ += 3L * levels;
+}
+
+}  // namespace wasserflow
