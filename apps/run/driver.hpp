@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/run/history.hpp"
 #include "grids/io/checkpoint.hpp"
 #include "grids/support/log.hpp"
 #include "grids/support/parameters.hpp"
@@ -67,7 +68,7 @@ class Run {
   /// @note Collective.
   void save_fields(double time, std::span<const NamedField> fields);
   /// A row of history.csv; the first row makes the header, later ones have the same names in the same order. Written at once. Rank 0's values count.
-  void history(const std::vector<std::pair<std::string, double>>& row);
+  void history(const HistoryRow& row);
 
   /// Entries of report.json beyond those of the driver: "iterations", "operator_passes", "iterations_per_step", "residuals", "errors", "quantities".
   /// Rank 0's is written. NaN and infinity become null.

@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/run/driver.hpp"
+#include "apps/run/expected_figures.hpp"
 #include "apps/run/read_grid.hpp"
+#include "apps/run/reference_errors.hpp"
 #include "grids/io/checkpoint.hpp"
 #include "grids/io/field_file.hpp"
 #include "grids/reduce.hpp"
@@ -20,53 +22,6 @@
 
 namespace wasserflow {
 namespace {
-
-/// Sums of the difference to the reference, over levels and points: what the error norms are made of.
-struct ErrorSums {
-  double l1 = 0, l2 = 0, linf = 0, reference_l1 = 0, reference_l2 = 0, reference_linf = 0;
-  std::int64_t points = 0;
-
-  void add(const ErrorSums& other) {
-    l1 += other.l1, l2 += other.l2, reference_l1 += other.reference_l1, reference_l2 += other.reference_l2;
-    linf = std::max(linf, other.linf), reference_linf = std::max(reference_linf, other.reference_linf);
-    points += other.points;
-  }
-  double mean_l1() const { return points > 0 ? l1 / static_cast<double>(points) : 0; }
-  double rms() const { return points > 0 ? std::sqrt(l2 / static_cast<double>(points)) : 0; }
-  std::vector<double> pack() const { return {l1, l2, linf, reference_l1, reference_l2, reference_linf, static_cast<double>(points)}; }
-  static ErrorSums unpack(const std::vector<double>& v) { return {v[0], v[1], v[2], v[3], v[4], v[5], static_cast<std::int64_t>(v[6])}; }
-};
-
-/// @note Collective.
-ErrorSums compare(const Field& phi, int level, const Function& reference, double t) {
-  const SlabLayout& s = phi.layout();
-  std::vector<double> exact(static_cast<std::size_t>(s.dim() == 1 ? SlabLayout::row_limit : s.grid().cells(0)));
-  std::array<ExactSum, 4> sums;
-  double worst = 0, largest = 0;
-  std::vector<double> terms(exact.size());
-  for (int r = 0; r < s.rows(); ++r) {
-    RowPoints p = s.row(r);
-    p.t = t;
-    reference.evaluate(p, exact.data());
-    const double* u = phi.level(level) + p.offset;
-    const auto add = [&](ExactSum& sum, auto&& term) {
-      for (int i = 0; i < p.n; ++i)
-        terms[static_cast<std::size_t>(i)] = term(u[i] - exact[static_cast<std::size_t>(i)], exact[static_cast<std::size_t>(i)]);
-      add_row(sum, s, terms.data(), p.n);
-    };
-    add(sums[0], [](double e, double) { return std::fabs(e); });
-    add(sums[1], [](double e, double) { return e * e; });
-    add(sums[2], [](double, double v) { return std::fabs(v); });
-    add(sums[3], [](double, double v) { return v * v; });
-    for (int i = 0; i < p.n; ++i) {
-      worst = std::max(worst, std::fabs(u[i] - exact[static_cast<std::size_t>(i)]));
-      largest = std::max(largest, std::fabs(exact[static_cast<std::size_t>(i)]));
-    }
-  }
-  ExactSum::reduce(s.comm(), sums);
-  return {sums[0].value(), sums[1].value(), global_max(s.comm(), worst), sums[2].value(), sums[3].value(), global_max(s.comm(), largest),
-          s.grid().size()};
-}
 
 class HamiltonJacobiApp final : public Application {
  public:
@@ -90,7 +45,7 @@ class HamiltonJacobiApp final : public Application {
   HamiltonJacobiProblem problem_;
   Field initial_;
   FunctionPtr reference_;
-  nlohmann::ordered_json expected_;
+  ExpectedFigures expected_;
   std::unique_ptr<HjMarch> march_;
   FunctionPtr terminal_cost_;
   int refinement_ = 0;  // of the grid of the reference; 0: it is not solved for
@@ -140,13 +95,7 @@ void HamiltonJacobiApp::setup(const Parameters& root, MPI_Comm comm, bool /*chec
   refinement_ = fine_grid_refinement(reference);
   terminal_cost_ = g;
   if (refinement_ > 0) reference_terms_ = read_hamiltonian(root.table("hamiltonian", "H(x, t, p) of phi_t + H = diffusion Lap phi"), dim);
-  for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_linf"}) {
-    const std::string key = std::string("expected_") + norm;
-    const double value =
-        reference.real(key, fmt::format("known value of errors.{} on this grid, for regression tests", norm), std::nan(""), Range::any());
-    if (std::isfinite(value)) expected_[norm] = value;
-  }
-  expected_["tolerance"] = reference.real("expected_tolerance", "relative tolerance of the expected errors", 0.02, Range::positive());
+  expected_.read(reference, {{"errors", "l1"}, {"errors", "l2"}, {"errors", "linf"}, {"errors", "final_l1"}, {"errors", "final_linf"}});
 
   trajectories_ = read_trajectory_plan(root, grid);
   if (trajectories_ && every_ != 1) output.fail("every", "trajectories need the value function of every step: output.every = 1");
@@ -230,15 +179,15 @@ void HamiltonJacobiApp::history(Run& run, int step, const HjWindowReport& window
   const Field& phi = march_->last();
   double least = std::numeric_limits<double>::infinity(), most = -least;
   for (double v : phi.owned()) least = std::min(least, v), most = std::max(most, v);
-  std::vector<std::pair<std::string, double>> row{{"step", step},
-                                                  {"time", time_of(step)},
-                                                  {"iterations", window.iterations},
-                                                  {"operator_passes", static_cast<double>(window.operator_passes)},
-                                                  {"residual_mean_abs", window.residual.mean_abs},
-                                                  {"residual_max_abs", window.residual.max_abs},
-                                                  {"weight", window.weight},
-                                                  {"phi_min", global_min(run.comm(), least)},
-                                                  {"phi_max", global_max(run.comm(), most)}};
+  HistoryRow row{{"step", step},
+                 {"time", time_of(step)},
+                 {"iterations", window.iterations},
+                 {"operator_passes", static_cast<double>(window.operator_passes)},
+                 {"residual_mean_abs", window.residual.mean_abs},
+                 {"residual_max_abs", window.residual.max_abs},
+                 {"weight", window.weight},
+                 {"phi_min", global_min(run.comm(), least)},
+                 {"phi_max", global_max(run.comm(), most)}};
   if (reference_) {
     row.emplace_back("error_l1", error.mean_l1());
     row.emplace_back("error_linf", error.linf);
@@ -344,18 +293,8 @@ void HamiltonJacobiApp::write_report(Run& run) {
   r["quantities"] = q;
   if (!trajectory_report_.is_null()) r["trajectories"] = trajectory_report_;
   if (reference_ && errors_.points > 0) {
-    const double n = static_cast<double>(errors_.points);
-    r["errors"] = {{"l1", errors_.mean_l1()},
-                   {"l2", errors_.rms()},
-                   {"linf", errors_.linf},
-                   {"l1_relative", errors_.reference_l1 > 0 ? errors_.l1 / errors_.reference_l1 : std::nan("")},
-                   {"l2_relative", errors_.reference_l2 > 0 ? std::sqrt(errors_.l2 / errors_.reference_l2) : std::nan("")},
-                   {"linf_relative", errors_.reference_linf > 0 ? errors_.linf / errors_.reference_linf : std::nan("")},
-                   {"points", n},
-                   {"final_l1", final_errors_.mean_l1()},
-                   {"final_l2", final_errors_.rms()},
-                   {"final_linf", final_errors_.linf}};
-    r["expected_errors"] = expected_;
+    r["errors"] = error_report(errors_, final_errors_);
+    r["expected"] = expected_.report();
   }
 }
 

@@ -41,11 +41,13 @@ void History::append(const std::string& line) {
   }
 }
 
-void History::write(const std::vector<std::pair<std::string, double>>& row) {
+void History::write(const HistoryRow& row) {
   std::string names, values;
   for (const auto& [name, value] : row) {
-    names += (names.empty() ? "" : ",") + name;
-    values += (values.empty() ? "" : ",") + fmt::format("{}", value);  // shortest text that reads back to the same bits
+    if (!names.empty()) names += ",", values += ",";
+    names += name;
+    // Of numbers the shortest text that reads back to the same bits.
+    std::visit([&](const auto& v) { values += fmt::format("{}", v); }, value.value);
   }
   if (header_.empty()) {
     header_ = names;

@@ -2,9 +2,18 @@
 /// history.csv: a row for each logged step or iteration, written at once.
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace wasserflow {
+
+/// One value of a row: a number, or a word (letters, digits, '-' and '_').
+struct HistoryValue {
+  HistoryValue(double number) : value(number) {}
+  HistoryValue(std::string word) : value(std::move(word)) {}
+  std::variant<double, std::string> value;
+};
+using HistoryRow = std::vector<std::pair<std::string, HistoryValue>>;
 
 /// Belongs to one process (rank 0); nothing is collective. All throw IoError.
 class History {
@@ -16,7 +25,7 @@ class History {
   History& operator=(const History&) = delete;
 
   /// The first row's names make the header. InternalError when later names differ.
-  void write(const std::vector<std::pair<std::string, double>>& row);
+  void write(const HistoryRow& row);
   long long rows() const { return rows_; }
   /// To the disk, so that a checkpoint may count on the rows.
   void sync();

@@ -137,7 +137,7 @@ void Run::save_fields(double time, std::span<const NamedField> fields) {
   r.series->write(time, fields);
 }
 
-void Run::history(const std::vector<std::pair<std::string, double>>& row) {
+void Run::history(const HistoryRow& row) {
   Impl& r = *impl_;
   if (!r.history || !r.history_error.empty()) return;
   // Only rank 0 knows of an error here: all ranks throw it together at the next collective member.
