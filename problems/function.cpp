@@ -7,6 +7,7 @@
 
 #include "grids/reduce.hpp"
 #include "problems/formula.hpp"
+#include "problems/read_formula.hpp"
 
 namespace wasserflow {
 
@@ -69,22 +70,11 @@ FunctionPtr from_formula(const Formula& formula, const std::string& text) {
 }
 
 /// The formula that is the value of `key`: in the first `dim` coordinates and t.
-FunctionPtr read_formula(const Parameters& p, const std::string& key, const std::string& doc, int dim, const NamedConstants& constants) {
+FunctionPtr read_formula_function(const Parameters& p, const std::string& key, const std::string& doc, int dim, const NamedConstants& constants) {
   std::vector<std::string> variables(coordinates.begin(), coordinates.begin() + dim);
   variables.emplace_back("t");
-  const std::string text = p.text(key, doc);
-  try {
-    return from_formula(Formula::parse(text, variables, constants, p.location(key)), text);
-  } catch (const InputError& e) {
-    // The same error with the path of the key in front of the message.
-    const std::string what = e.what(), place = e.where().file.empty() ? "" : e.where().text() + ": ";
-    throw InputError(p.path(key) + ": " + what.substr(place.size()), e.where());
-  }
-}
-
-NamedConstants constants_in(const Parameters& table) {
-  if (!table.has("constants")) return {};
-  return table.table("constants", "Numbers that the formulas of this table use by name.").all_reals("A constant of formulas.");
+  const Formula formula = read_formula(p, key, doc, variables, constants);
+  return from_formula(formula, p.text(key, doc));
 }
 
 FunctionPtr read_table(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
@@ -98,7 +88,7 @@ FunctionPtr read_table(const Parameters& p, const std::string& key, const std::s
     const std::string dataset = t.text("dataset", "Path of the dataset of shape (nz, ny, nx) in the file.");
     return make_dataset(file, dataset, t.location("file"), t.limited());
   }
-  if (t.has("formula")) return read_formula(t, "formula", "Formula in the coordinates, t and the constants.", dim, constants_in(t));
+  if (t.has("formula")) return read_formula_function(t, "formula", "Formula in the coordinates, t and the constants.", dim, read_constants(t));
   if (!t.has("type")) p.fail(key, "a table that stands for a function has 'type' (a named family), 'formula', or 'file' and 'dataset'");
   const auto& families = function_families();
   const std::string type = t.choice("type", "Family of the function.", families.names());
@@ -112,7 +102,7 @@ FunctionPtr read_value(const Parameters& p, const std::string& key, const std::s
   if (p.is_table(key)) return read_table(p, key, doc, dim);
   if (!p.is_number(key) && !p.is_text(key))
     p.fail(key, "expected a function: a number, a formula in quotes, or a table with 'type', 'formula', or 'file' and 'dataset' (" + doc + ")");
-  const FunctionPtr f = p.is_number(key) ? make_constant(p.real(key, doc)) : read_formula(p, key, doc, dim, constants);
+  const FunctionPtr f = p.is_number(key) ? make_constant(p.real(key, doc)) : read_formula_function(p, key, doc, dim, constants);
   p.record(key, "function", p.is_number(key) ? f->text() : quoted(p.text(key, doc)), doc, fallback);
   return f;
 }
@@ -141,7 +131,7 @@ FunctionPtr make_formula(const std::string& text, const std::vector<std::pair<st
 FunctionPtr make_formula(const Formula& formula) { return from_formula(formula, formula.text()); }
 
 FunctionPtr read_function(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback) {
-  if (p.has(key)) return read_value(p, key, doc, dim, constants_in(p), fallback ? fallback->text() : "");
+  if (p.has(key)) return read_value(p, key, doc, dim, read_constants(p), fallback ? fallback->text() : "");
   if (!fallback) return make_constant(p.real(key, doc));  // not there: the error of a required key
   if (const std::string text = fallback->text(); !text.empty()) p.record(key, "function", text, doc, text);
   return fallback;
@@ -151,7 +141,7 @@ std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& 
   if (!p.is_array(key)) return std::vector<FunctionPtr>(static_cast<std::size_t>(dim), read_function(p, key, doc, dim, fallback));
   if (p.array_size(key) != dim)
     p.fail(key, "expected " + std::to_string(dim) + " functions, one an axis, got " + std::to_string(p.array_size(key)) + " (" + doc + ")");
-  const NamedConstants constants = constants_in(p);
+  const NamedConstants constants = read_constants(p);
   std::vector<FunctionPtr> functions;
   for (int d = 0; d < dim; ++d) functions.push_back(read_value(p.element(key, d, doc), "", doc, dim, constants, ""));
   return functions;
