@@ -1,0 +1,255 @@
+/// Newton's method for one implicit step: PETSc's SNES and KSP with M as a shell preconditioner.
+#include <petscsnes.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <limits>
+
+#include "grids/reduce.hpp"
+#include "solvers/nonlinear_solver.hpp"
+
+namespace wasserflow {
+namespace {
+
+using SnesHandle = PetscHandle<SNES, SNESDestroy>;
+using MatHandle = PetscHandle<Mat, MatDestroy>;
+using VecHandle = PetscHandle<Vec, VecDestroy>;
+
+/// A Newton step that does not bring the residual below this part of the least one so far counts as idle, and so many in a row end the solve.
+constexpr double progress = 0.7;
+constexpr int idle_limit = 12;
+constexpr double blow_up = 1e6;
+
+/// Owned values of all levels, one after the other, from and to a Vec of the same order.
+void gather(const Field& field, Vec to) {
+  double* out = nullptr;
+  petsc_check(VecGetArrayWrite(to, &out));
+  for (int k = 0; k < field.levels(); ++k) {
+    const std::span<const double> values = field.owned(k);
+    out = std::copy(values.begin(), values.end(), out);
+  }
+  out -= field.levels() * field.layout().owned();
+  petsc_check(VecRestoreArrayWrite(to, &out));
+}
+
+void scatter(Vec from, Field& field) {
+  const double* in = nullptr;
+  petsc_check(VecGetArrayRead(from, &in));
+  const std::ptrdiff_t n = field.layout().owned();
+  for (int k = 0; k < field.levels(); ++k) std::copy_n(in + k * n, n, field.level(k));
+  petsc_check(VecRestoreArrayRead(from, &in));
+}
+
+class NewtonKrylov final : public NonlinearSolver {
+ public:
+  explicit NewtonKrylov(const NonlinearParameters& parameters) : parameters_(parameters) {}
+  const std::string& name() const override { return name_; }
+  const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
+
+  NonlinearReport solve(StepSystem& system, Field& U) override {
+    if (layout_ != system.layout() || levels_ != system.levels()) make(system);
+    system_ = &system;
+    const long pairs = system.transform_pairs(), evaluations = system.evaluations();
+    NonlinearReport report;
+    report.method = name_;
+    residuals_.clear();
+    least_ = std::numeric_limits<double>::infinity();
+    idle_ = 0;
+    failure_ = nullptr;
+    bounded_ = false;
+    for (int s = 0; s < system.components(); ++s) {
+      const auto [lower, upper] = system.op().domain(s);
+      bounded_ = bounded_ || std::isfinite(lower) || std::isfinite(upper);
+    }
+
+    gather(U, x_.get());
+    const PetscErrorCode code = SNESSolve(snes_.get(), nullptr, x_.get());
+    if (failure_) std::rethrow_exception(failure_);
+    petsc_check(code);
+    scatter(x_.get(), U);
+
+    SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
+    PetscInt steps = 0, krylov = 0;
+    petsc_check(SNESGetConvergedReason(snes_.get(), &reason));
+    petsc_check(SNESGetIterationNumber(snes_.get(), &steps));
+    petsc_check(SNESGetLinearSolveIterations(snes_.get(), &krylov));
+    report.reason = reason > 0 ? StopReason::Converged : reason == SNES_DIVERGED_MAX_IT ? StopReason::IterationLimit : StopReason::Diverged;
+    report.iterations = static_cast<int>(krylov);
+    report.outer_iterations = static_cast<int>(steps);
+    report.transform_pairs = system.transform_pairs() - pairs;
+    report.evaluations = system.evaluations() - evaluations;
+    report.residual = residuals_.empty() ? std::numeric_limits<double>::quiet_NaN() : residuals_.back();
+    report.residuals = residuals_;
+    attempts_.assign(1, report);
+    system_ = nullptr;
+    return report;
+  }
+
+ private:
+  void make(const StepSystem& system) {
+    layout_ = system.layout();
+    levels_ = system.levels();
+    const MPI_Comm comm = layout_->comm();
+    state_ = system.make_field();
+    direction_ = system.make_field();
+    image_ = system.make_field();
+    const PetscInt n = static_cast<PetscInt>(layout_->owned() * levels_);
+    x_ = {}, f_ = {}, jacobian_ = {}, snes_ = {};
+    petsc_check(VecCreateMPI(comm, n, PETSC_DETERMINE, x_.put()));
+    petsc_check(VecDuplicate(x_.get(), f_.put()));
+    petsc_check(MatCreateShell(comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, this, jacobian_.put()));
+    petsc_check(MatShellSetOperation(jacobian_.get(), MATOP_MULT, reinterpret_cast<void (*)(void)>(&NewtonKrylov::multiply)));
+
+    petsc_check(SNESCreate(comm, snes_.put()));
+    SNES snes = snes_.get();
+    petsc_check(SNESSetOptionsPrefix(snes, "newton_"));
+    petsc_check(SNESSetType(snes, SNESNEWTONLS));
+    petsc_check(SNESSetFunction(snes, f_.get(), &NewtonKrylov::function, this));
+    petsc_check(SNESSetJacobian(snes, jacobian_.get(), jacobian_.get(), &NewtonKrylov::linearise, this));
+    petsc_check(SNESSetConvergenceTest(snes, &NewtonKrylov::test, this, nullptr));
+    petsc_check(SNESSetTolerances(snes, 0, 0, 0, 100, -1));
+    petsc_check(SNESSetMaxLinearSolveFailures(snes, 1000));
+    // A step that is exact to the Krylov solver's limit is still a step: the line search says whether it helps.
+    petsc_check(SNESKSPSetUseEW(snes, PETSC_TRUE));
+    petsc_check(SNESKSPSetParametersEW(snes, 2, 0.1, 0.5, 0.9, 2, PETSC_DEFAULT, PETSC_DEFAULT));
+    SNESLineSearch search = nullptr;
+    petsc_check(SNESGetLineSearch(snes, &search));
+    petsc_check(SNESLineSearchSetType(search, SNESLINESEARCHBT));
+
+    // FGMRES needs as many applications of M^{-1} as it takes iterations; GMRES one more a Newton step.
+    KSP ksp = nullptr;
+    PC pc = nullptr;
+    petsc_check(SNESGetKSP(snes, &ksp));
+    petsc_check(KSPSetType(ksp, KSPFGMRES));
+    petsc_check(KSPGMRESSetRestart(ksp, 40));
+    petsc_check(KSPSetTolerances(ksp, 1e-2, 0, 1e8, std::min(parameters_.max_iterations, 80)));
+    petsc_check(KSPGetPC(ksp, &pc));
+    petsc_check(PCSetType(pc, PCSHELL));
+    petsc_check(PCShellSetContext(pc, this));
+    petsc_check(PCShellSetApply(pc, &NewtonKrylov::precondition));
+    petsc_check(PCShellSetName(pc, "M"));
+    petsc_check(SNESSetFromOptions(snes));
+  }
+
+  /// C++ errors must not pass through PETSc's frames: they are kept, PETSc is told of an error, and solve throws them.
+  template <class Work>
+  PetscErrorCode guarded(Work&& work) {
+    try {
+      work();
+      return 0;
+    } catch (...) {
+      failure_ = std::current_exception();
+      return PETSC_ERR_USER;
+    }
+  }
+
+  static PetscErrorCode function(SNES, Vec x, Vec f, void* context) {
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      scatter(x, self.state_);
+      // The line search halves its step where F is infinite.
+      if (self.bounded_ && !self.system_->admissible(self.state_)) {
+        petsc_check(VecSet(f, std::numeric_limits<double>::infinity()));
+        return;
+      }
+      (void)self.system_->residual(self.state_, self.image_);
+      gather(self.image_, f);
+    });
+  }
+
+  static PetscErrorCode linearise(SNES snes, Vec x, Mat, Mat, void* context) {
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      scatter(x, self.state_);
+      self.system_->linearise(self.state_);
+      // What is below the tolerance of the step needs no Krylov iterations: the Euclidean norm that goes with it, for a residual of F's shape.
+      Vec f = nullptr;
+      double euclidean = 0, largest = 0;
+      petsc_check(SNESGetFunction(snes, &f, nullptr, nullptr));
+      petsc_check(VecNorm(f, NORM_2, &euclidean));
+      petsc_check(VecNorm(f, NORM_INFINITY, &largest));
+      const double enough = largest > 0 ? 0.1 * self.parameters_.tolerance * self.system_->tau() * euclidean / largest : 0;
+      KSP ksp = nullptr;
+      petsc_check(SNESGetKSP(snes, &ksp));
+      petsc_check(KSPSetTolerances(ksp, PETSC_DEFAULT, enough, PETSC_DEFAULT, PETSC_DEFAULT));
+    });
+  }
+
+  static PetscErrorCode multiply(Mat A, Vec v, Vec out) {
+    void* context = nullptr;
+    if (const PetscErrorCode code = MatShellGetContext(A, &context)) return code;
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      scatter(v, self.direction_);
+      self.system_->derivative(self.direction_, self.image_);
+      gather(self.image_, out);
+    });
+  }
+
+  static PetscErrorCode precondition(PC pc, Vec y, Vec z) {
+    void* context = nullptr;
+    if (const PetscErrorCode code = PCShellGetContext(pc, &context)) return code;
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      const double* in = nullptr;
+      double* out = nullptr;
+      petsc_check(VecGetArrayRead(y, &in));
+      petsc_check(VecGetArrayWrite(z, &out));
+      const std::ptrdiff_t n = self.layout_->owned();
+      self.system_->preconditioner().apply(
+          [&](int level, std::ptrdiff_t offset, int count, double* row) { std::copy_n(in + level * n + offset, count, row); },
+          [&](int level, std::ptrdiff_t offset, int count, const double* row) { std::copy_n(row, count, out + level * n + offset); });
+      petsc_check(VecRestoreArrayWrite(z, &out));
+      petsc_check(VecRestoreArrayRead(y, &in));
+    });
+  }
+
+  /// max |F| / tau below the tolerance; NaN, growth and no progress end the solve.
+  static PetscErrorCode test(SNES snes, PetscInt, PetscReal, PetscReal, PetscReal norm, SNESConvergedReason* reason, void* context) {
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      *reason = SNES_CONVERGED_ITERATING;
+      Vec f = nullptr;
+      double largest = norm;
+      PetscInt krylov = 0;
+      petsc_check(SNESGetFunction(snes, &f, nullptr, nullptr));
+      petsc_check(SNESGetLinearSolveIterations(snes, &krylov));
+      if (std::isfinite(norm)) petsc_check(VecNorm(f, NORM_INFINITY, &largest));
+      const double residual = largest / self.system_->tau();
+      self.residuals_.push_back(residual);
+      self.idle_ = residual < progress * self.least_ ? 0 : self.idle_ + 1;
+      self.least_ = std::min(self.least_, residual);
+      if (!std::isfinite(residual))
+        *reason = SNES_DIVERGED_FNORM_NAN;
+      else if (residual < self.parameters_.tolerance)
+        *reason = SNES_CONVERGED_FNORM_ABS;
+      else if (residual > blow_up * self.residuals_.front() || self.idle_ > idle_limit)
+        *reason = SNES_DIVERGED_DTOL;
+      else if (krylov >= self.parameters_.max_iterations)
+        *reason = SNES_DIVERGED_MAX_IT;
+    });
+  }
+
+  NonlinearParameters parameters_;
+  std::string name_ = "newton-krylov";
+  std::vector<NonlinearReport> attempts_;
+  LayoutPtr layout_;
+  int levels_ = 0;
+  bool bounded_ = false;
+  Field state_, direction_, image_;
+  VecHandle x_, f_;
+  MatHandle jacobian_;
+  SnesHandle snes_;
+  StepSystem* system_ = nullptr;  // of the solve that runs
+  std::vector<double> residuals_;
+  double least_ = 0;
+  int idle_ = 0;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+NonlinearSolverPtr make_newton_krylov(const NonlinearParameters& parameters) { return std::make_unique<NewtonKrylov>(parameters); }
+
+}  // namespace wasserflow
