@@ -92,8 +92,7 @@ FunctionPtr read_table(const Parameters& p, const std::string& key, const std::s
   if (!t.has("type")) p.fail(key, "a table that stands for a function has 'type' (a named family), 'formula', or 'file' and 'dataset'");
   const auto& families = function_families();
   const std::string type = t.choice("type", "Family of the function.", families.names());
-  const Formula formula = families.find(t, "type", type).make(t, dim);
-  return from_formula(formula, formula.text());
+  return families.find(t, "type", type).make(t, dim);
 }
 
 /// The value of `key`, which is there.
@@ -137,14 +136,18 @@ FunctionPtr read_function(const Parameters& p, const std::string& key, const std
   return fallback;
 }
 
+std::vector<FunctionPtr> read_function_list(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
+  const NamedConstants constants = read_constants(p);
+  std::vector<FunctionPtr> functions;
+  for (int k = 0; k < p.array_size(key); ++k) functions.push_back(read_value(p.element(key, k, doc), "", doc, dim, constants, ""));
+  return functions;
+}
+
 std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback) {
   if (!p.is_array(key)) return std::vector<FunctionPtr>(static_cast<std::size_t>(dim), read_function(p, key, doc, dim, fallback));
   if (p.array_size(key) != dim)
     p.fail(key, "expected " + std::to_string(dim) + " functions, one an axis, got " + std::to_string(p.array_size(key)) + " (" + doc + ")");
-  const NamedConstants constants = read_constants(p);
-  std::vector<FunctionPtr> functions;
-  for (int d = 0; d < dim; ++d) functions.push_back(read_value(p.element(key, d, doc), "", doc, dim, constants, ""));
-  return functions;
+  return read_function_list(p, key, doc, dim);
 }
 
 void fill(Field& field, int level, const Function& f, double t) {

@@ -1,7 +1,8 @@
 #pragma once
 /// Functions of (x, y, z, t): coefficients, initial data, obstacles, exact solutions. In a problem file each may be a number, a formula
-/// (text, with the names of a table `constants` beside it; or `{ formula = "...", constants = { a = 1 } }`), a named family (a table with `type`), or an
-/// HDF5 dataset (`{ file = "...", dataset = "..." }`) of shape (nz, ny, nx) on the same grid; leading extents of 1 may be left out.
+/// (text, with the names of a table `constants` beside it; or `{ formula = "...", constants = { a = 1 } }`), a named family (a table with `type`), or
+/// an HDF5 dataset (`{ file = "...", dataset = "..." }`) of shape (nz, ny, nx) on the same grid; leading extents of 1 may be left out.
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -43,21 +44,29 @@ FunctionPtr make_formula(const std::string& text, const std::vector<std::pair<st
 
 /// The same from a formula at hand; it may depend on x, y, z, t only.
 FunctionPtr make_formula(const Formula& formula);
-/// Values on a grid from an HDF5 file; bind reads this rank's part. Errors (InputError, on all ranks alike): no such file or dataset, not numbers, another
-/// shape than the grid's, values that are not finite. `thinned`: the grid may be smaller than the dataset, of which every n-th value is taken then.
+/// Values on a grid from an HDF5 file; bind reads this rank's part. Errors (InputError, on all ranks alike): no such file or dataset, not numbers,
+/// another shape than the grid's, values that are not finite. `thinned`: the grid may be smaller than the dataset, of which every n-th value is taken
+/// then.
 FunctionPtr make_dataset(const std::string& file, const std::string& dataset, Location where = {}, bool thinned = false);
 
-/// Named families: from a table and the dimension to a formula. For read_function and --describe.
-const Registry<std::function<Formula(const Parameters&, int dim)>>& function_families();
+/// Sum of functions; 0 for none.
+FunctionPtr make_sum(std::vector<FunctionPtr> terms);
+/// Uniform noise in (mean - amplitude, mean + amplitude), independent from point to point: a hash of the seed and the bits of the coordinates, so
+/// that a value depends neither on ranks nor on the order of evaluation.
+FunctionPtr make_noise(double amplitude, double mean, std::uint64_t seed);
+
+/// Named families: from a table and the dimension to a function. For read_function and --describe.
+const Registry<std::function<FunctionPtr(const Parameters&, int dim)>>& function_families();
 /// A table (TOML text) that makes a function of the family, in any dimension.
 std::string function_family_example(const std::string& name);
 
 /// Reads the function under `key` of `p` in any of the forms above. `fallback`: used when the key is absent (required when nullptr).
 /// `dim` names the variables that are allowed (x; x,y; x,y,z) besides t.
 FunctionPtr read_function(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback = nullptr);
+/// Any number of functions: an array, or a single one.
+std::vector<FunctionPtr> read_function_list(const Parameters& p, const std::string& key, const std::string& doc, int dim);
 /// One function an axis: an array, or a single function for all of them.
-std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& key, const std::string& doc, int dim,
-                                        FunctionPtr fallback = nullptr);
+std::vector<FunctionPtr> read_functions(const Parameters& p, const std::string& key, const std::string& doc, int dim, FunctionPtr fallback = nullptr);
 
 /// Values at the owned points of level `level` at time t. A function that reads a file must be bound to the field's layout.
 void fill(Field& field, int level, const Function& f, double t);

@@ -8,12 +8,14 @@ namespace wasserflow {
 
 namespace {
 
-// Families are formulas: they are evaluated by the same vectorised programs as what a person writes.
+// Most families are formulas: they are evaluated by the same vectorised programs as what a person writes.
 
 Formula coordinate(int d) { return Formula::variable(std::string(1, "xyz"[d])); }
 Formula exp(const Formula& a) { return Formula(make(Op::Exp, a.node())); }
 Formula sin(const Formula& a) { return Formula(make(Op::Sin, a.node())); }
 Formula sqrt(const Formula& a) { return Formula(make(Op::Sqrt, a.node())); }
+Formula tanh(const Formula& a) { return Formula(make(Op::Tanh, a.node())); }
+Formula min(const Formula& a, const Formula& b) { return Formula(make(Op::Min, a.node(), b.node())); }
 Formula floor(const Formula& a) { return Formula(make(Op::Floor, a.node())); }
 Formula at_most(const Formula& a, const Formula& b) { return Formula(make(Op::LessEqual, a.node(), b.node())); }
 Formula select(const Formula& c, const Formula& a, const Formula& b) { return Formula(make(Op::If, c.node(), a.node(), b.node())); }
@@ -113,18 +115,83 @@ Formula distance_to_ball(const Parameters& p, int dim) {
   return p.real("scale", "Factor of the distance.", 1.0) * (sqrt(square_distance(center)) - radius);
 }
 
+/// Centres of balls: an array with the coordinates of one ball an entry.
+std::vector<std::vector<double>> read_centers(const Parameters& p, int dim) {
+  const std::string doc = "Centres of the balls, an array of points: [[x, y], [x, y], ...]; in 1-D [x, x, ...].";
+  if (!p.has("centers")) p.reals("centers", doc, 0);  // throws: it is not there
+  std::vector<std::vector<double>> centers;
+  for (int k = 0; k < p.array_size("centers"); ++k) {
+    const Parameters center = p.element("centers", k, doc);
+    if (dim > 1 && p.is_array("centers") && !center.is_array(""))
+      center.fail("", "expected a point, an array of " + std::to_string(dim) + " numbers");
+    centers.push_back(center.reals("", "Centre of a ball.", dim));
+  }
+  if (centers.empty()) p.fail("centers", "a union of balls has at least one");
+  return centers;
+}
+
+Formula discs(const Parameters& p, int dim) {
+  const std::vector<std::vector<double>> centers = read_centers(p, dim);
+  const std::vector<double> radii =
+      p.reals("radii", "Radius of each ball; one number stands for all.", static_cast<int>(centers.size()), {}, Range::nonnegative());
+  const std::vector<double> period =
+      p.reals("period", "Period along each axis: balls are continued periodically where it is not 0.", dim, zeros(dim), Range::nonnegative());
+  const double inside = p.real("inside", "Value inside.", 1.0), outside = p.real("outside", "Value outside.", -1.0);
+  const std::string profile =
+      p.choice("profile",
+               "From inside to outside over the signed distance d to the union (negative inside): sharp; tanh, (1 - tanh(d/width))/2; "
+               "or compact, exp(-width^2/d^2) for d < 0 and 0 beyond.",
+               {"sharp", "tanh", "compact"}, "sharp");
+  Formula distance;
+  for (std::size_t k = 0; k < centers.size(); ++k) {
+    Formula square;
+    for (std::size_t d = 0; d < centers[k].size(); ++d) {
+      Formula along = coordinate(static_cast<int>(d)) - centers[k][d];
+      if (period[d] > 0) along = along - period[d] * floor(along / period[d] + 0.5);
+      square = square + pow(along, 2);
+    }
+    const Formula own = sqrt(square) - radii[k];
+    distance = k == 0 ? own : min(distance, own);
+  }
+  if (profile == "sharp") return select(at_most(distance, 0.0), inside, outside);
+  const double width = p.real("width", "Width of the profile.", {}, Range::positive());
+  if (profile == "tanh") return outside + (inside - outside) / 2 * (1 - tanh(distance / width));
+  return select(at_most(0.0, distance), outside, outside + (inside - outside) * exp(-width * width / pow(distance, 2)));
+}
+
+FunctionPtr noise(const Parameters& p, int) {
+  const double amplitude = p.real("amplitude", "Largest distance from the mean.", {}, Range::nonnegative());
+  const double mean = p.real("mean", "Mean value.", 0.0);
+  return make_noise(amplitude, mean, static_cast<std::uint64_t>(p.integer("seed", "Another seed gives other noise.", 1, Range::nonnegative())));
+}
+
+FunctionPtr sum(const Parameters& p, int dim) {
+  const std::string doc = "The functions to add, an array; each in any of the forms of a function.";
+  if (p.array_size("terms") == 0) p.reals("terms", doc, 0, {}, Range::positive());  // throws when it is not there
+  return make_sum(read_function_list(p, "terms", doc, dim));
+}
+
+using Factory = std::function<FunctionPtr(const Parameters&, int dim)>;
+
+Factory formula(Formula (*family)(const Parameters&, int dim)) {
+  return [family](const Parameters& p, int dim) { return make_formula(family(p, dim)); };
+}
+
 }  // namespace
 
-const Registry<std::function<Formula(const Parameters&, int dim)>>& function_families() {
+const Registry<Factory>& function_families() {
   static const auto families = [] {
-    Registry<std::function<Formula(const Parameters&, int)>> r("function family");
-    r.add("gaussian", "amplitude exp(-sum_d (x_d - mean_d)^2 / (2 deviation_d^2)), with periodic images on demand", gaussian);
-    r.add("gaussian_mixture", "sum of Gaussians", gaussian_mixture);
-    r.add("indicator_ball", "one value inside a ball, another outside", indicator_ball);
-    r.add("indicator_box", "one value inside a box, another outside", indicator_box);
-    r.add("sine", "offset + amplitude sin(k . x + phase)", sine);
-    r.add("quadratic", "offset + sum_d weights_d (x_d - center_d)^2 / 2", quadratic);
-    r.add("distance_to_ball", "signed distance to a sphere, negative inside: scale (|x - center| - radius)", distance_to_ball);
+    Registry<Factory> r("function family");
+    r.add("gaussian", "amplitude exp(-sum_d (x_d - mean_d)^2 / (2 deviation_d^2)), with periodic images on demand", formula(gaussian));
+    r.add("gaussian_mixture", "sum of Gaussians", formula(gaussian_mixture));
+    r.add("indicator_ball", "one value inside a ball, another outside", formula(indicator_ball));
+    r.add("indicator_box", "one value inside a box, another outside", formula(indicator_box));
+    r.add("sine", "offset + amplitude sin(k . x + phase)", formula(sine));
+    r.add("quadratic", "offset + sum_d weights_d (x_d - center_d)^2 / 2", formula(quadratic));
+    r.add("distance_to_ball", "signed distance to a sphere, negative inside: scale (|x - center| - radius)", formula(distance_to_ball));
+    r.add("discs", "union of balls, one value inside and another outside, with a sharp or a smooth profile", formula(discs));
+    r.add("noise", "mean + uniform noise in (-amplitude, amplitude), independent from point to point and of the number of ranks", noise);
+    r.add("sum", "sum of functions", sum);
     return r;
   }();
   return families;
@@ -138,6 +205,9 @@ std::string function_family_example(const std::string& name) {
   if (name == "indicator_box") keys = "lower = 0.25, upper = 0.75";
   if (name == "sine") keys = "wave_numbers = 6.283185307179586";
   if (name == "distance_to_ball") keys = "center = 0.5";
+  if (name == "discs") keys = "centers = 0.5, radii = 0.25";
+  if (name == "noise") keys = "amplitude = 0.1";
+  if (name == "sum") keys = "terms = [1, \"sin(x)\"]";
   return "{ type = \"" + name + "\"" + (keys.empty() ? "" : ", " + keys) + " }";
 }
 

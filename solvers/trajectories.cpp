@@ -9,7 +9,7 @@
 #include "grids/row_neighbours.hpp"
 #include "grids/support/errors.hpp"
 #include "grids/support/mpi.hpp"
-#include "solvers/counter_random.hpp"
+#include "grids/support/counter_random.hpp"
 
 namespace wasserflow {
 

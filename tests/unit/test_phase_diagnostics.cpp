@@ -9,7 +9,7 @@
 #include <numbers>
 
 #include "grids/reduce.hpp"
-#include "solvers/counter_random.hpp"
+#include "grids/support/counter_random.hpp"
 #include "solvers/phase_diagnostics.hpp"
 
 using namespace wasserflow;

@@ -5,7 +5,7 @@
 
 #include "grids/support/errors.hpp"
 #include "problems/exact_solutions.hpp"
-#include "solvers/counter_random.hpp"
+#include "grids/support/counter_random.hpp"
 #include "solvers/trajectories.hpp"
 
 using namespace wasserflow;
