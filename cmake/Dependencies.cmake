@@ -2,6 +2,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(MPI REQUIRED COMPONENTS C)
 pkg_check_modules(PETSC REQUIRED IMPORTED_TARGET PETSc)
+pkg_check_modules(LAPACK REQUIRED IMPORTED_TARGET lapack)  # PETSc's own
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
 find_library(HDF5_HL_LIBRARY NAMES hdf5_openmpi_hl hdf5_hl PATHS ${HDF5_LIBRARY_DIRS} REQUIRED)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)

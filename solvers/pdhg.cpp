@@ -96,6 +96,8 @@ void PdhgParameters::validate() const {
   demand(step_product > 0 && 3 * step_product < 4, "step_product", "in (0, 4/3)", step_product);
   demand(step_product < 1 || relaxation == 1, "step_product", "below 1 with relaxation > 1", step_product);
   demand(weight > 0 && std::isfinite(weight), "weight", "> 0", weight);
+  demand(tau > 0 && std::isfinite(tau), "tau", "> 0", tau);
+  demand(sigma > 0 && std::isfinite(sigma), "sigma", "> 0", sigma);
   demand(balance_up > 1, "balance_up", "> 1", balance_up);
   demand(balance_down > 1, "balance_down", "> 1", balance_down);
   demand(balance_factor > 1, "balance_factor", "> 1", balance_factor);
@@ -142,6 +144,14 @@ std::optional<StopReason> termination(const PdhgParameters& criteria, int iterat
 
 Pdhg::Pdhg(PdhgParameters parameters) : parameters_(parameters), weight_(parameters.weight) { parameters_.validate(); }
 
+void Pdhg::set_steps(double tau, double sigma) {
+  PdhgParameters changed = parameters_;
+  changed.tau = tau;
+  changed.sigma = sigma;
+  changed.validate();
+  parameters_ = changed;
+}
+
 SolveReport Pdhg::solve(SaddlePoint& problem) {
   const PdhgParameters& par = parameters_;
   SolveReport report;
@@ -149,7 +159,9 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
   std::vector<Field*> all = problem.primal();
   all.insert(all.end(), dual.begin(), dual.end());
   const bool search = par.rule == StepRule::MalitskyPock;
-  report.step = std::sqrt(par.step_product / (search ? 1.0 : problem.operator_norm_squared()));
+  const bool given = par.rule == StepRule::Given;
+  if (given) weight_ = std::sqrt(par.sigma / par.tau);
+  report.step = given ? std::sqrt(par.tau * par.sigma) : std::sqrt(par.step_product / (search ? 1.0 : problem.operator_norm_squared()));
   LineSearch line;
   line.tau = report.step / weight_;
   Average average;
@@ -162,6 +174,10 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
       if (monitor) monitor({k, &report.residuals, weight_, report.step});
       if (const std::optional<StopReason> reason = termination(par, k, report.residuals)) {
         report.reason = *reason;
+        break;
+      }
+      if (give_up && give_up({k, &report.residuals, weight_, report.step})) {
+        report.reason = StopReason::Diverged;
         break;
       }
       // Restart at the average where it is better: an LP-like problem spirals around its solution, the average sits in the middle (PDLP).
@@ -202,8 +218,8 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
       }
       report.step = line.tau * weight_;
     } else {
-      const double tau = report.step / weight_;
-      const double sigma = report.step * weight_;
+      const double tau = given ? par.tau : report.step / weight_;
+      const double sigma = given ? par.sigma : report.step * weight_;
       // The balance is looked at on the iteration before a check.
       const bool measure = par.rule == StepRule::Balanced && (k + 1) % par.check_every == 0;
       problem.primal_step(tau, par.relaxation);

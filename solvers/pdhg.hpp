@@ -15,6 +15,7 @@ enum class StepRule {
   Fixed,         ///< s^2 = step_product / norm^2, w = weight throughout
   Balanced,      ///< same s; w grows while the dual residual alone stays, shrinks while the primal one does (Goldstein, Li, Yuan 2015)
   MalitskyPock,  ///< s from a line search that needs no norm (Malitsky & Pock 2018), w fixed
+  Given,         ///< tau and sigma as they stand in the parameters: for problems that know better than a norm (nonlinear or strongly convex ones)
 };
 
 /// All knobs of the loop. read() documents each and gives ranges; validate() names the bad field and its interval.
@@ -28,6 +29,7 @@ struct PdhgParameters {
   /// slowly.
   double step_product = 1.15;
   double weight = 0.3;       ///< first w; see Pdhg::weight
+  double tau = 1, sigma = 1;  ///< Given
   double balance_up = 20;    ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
   double balance_down = 30;  ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
   double balance_factor = 10;
@@ -42,7 +44,7 @@ struct PdhgParameters {
 enum class StopReason {
   Converged,       ///< residuals below their tolerances; the iterate is the answer
   IterationLimit,  ///< the iterate is the last one, its residuals are above tolerance
-  Diverged,        ///< NaN or infinity; the iterate is meaningless
+  Diverged,        ///< NaN or infinity, or given up (Pdhg::give_up); the iterate is meaningless
 };
 std::string to_string(StopReason reason);
 
@@ -84,8 +86,12 @@ class Pdhg {
   const PdhgParameters& parameters() const { return parameters_; }
   double weight() const { return weight_; }
   void set_weight(double w) { weight_ = w; }
+  /// Steps of the rule Given from the next solve on. Throws InputError when one is not positive.
+  void set_steps(double tau, double sigma);
   /// Called at every check with the current residuals.
   std::function<void(const PdhgProgress&)> monitor;
+  /// When set: asked at every check after which the solve would go on; true ends it with Diverged. Must answer alike on all ranks.
+  std::function<bool(const PdhgProgress&)> give_up;
 
  private:
   PdhgParameters parameters_;

@@ -28,8 +28,8 @@ class SaddlePoint {
   virtual std::vector<Field*> primal() = 0;
   virtual std::vector<Field*> dual() = 0;
 
-  /// An upper bound of || D^{1/2} K P^{-1/2} ||^2; steps satisfy tau sigma norm < 4/3 (1 with relaxation).
-  virtual double operator_norm_squared() = 0;
+  /// An upper bound of || D^{1/2} K P^{-1/2} ||^2; steps satisfy tau sigma norm < 4/3 (1 with relaxation). Not asked for by StepRule::Given.
+  virtual double operator_norm_squared();
 
   /// d = -P^{-1} (K^T y + c);  xb = x + 2 tau d;  x += relaxation tau d.
   virtual void primal_step(double tau, double relaxation) = 0;
@@ -37,17 +37,20 @@ class SaddlePoint {
   /// `measure`, else 0.
   virtual double dual_step(double sigma, double relaxation, bool measure) = 0;
 
-  /// || K^T y + c || in the metric P^{-1}, for the y that the last primal_step read. To be called between primal_step(tau, relaxation) and dual_step.
-  virtual double primal_error(double tau, double relaxation) = 0;
-  /// xb = x + factor (xb - x): other extrapolations than the standard one, with relaxation 1.
-  virtual void scale_extrapolation(double factor) = 0;
-  /// ||K^T (y - y_other)|| in the metric P^{-1}; y_other in the order of dual().
-  virtual double adjoint_distance(const std::vector<Field>& y_other) = 0;
-  /// ||y - y_other|| in the metric of y.
-  virtual double dual_distance(const std::vector<Field>& y_other) = 0;
-
   /// What termination looks at; the first one is shown in the progress line.
   virtual std::vector<Residual> residuals() = 0;
+
+  // Problems that run with StepRule::Given alone need nothing of what follows; the functions that a step rule needs and a problem lacks throw
+  // InternalError.
+
+  /// || K^T y + c || in the metric P^{-1}, for the y that the last primal_step read. To be called between primal_step(tau, relaxation) and dual_step.
+  virtual double primal_error(double tau, double relaxation);
+  /// xb = x + factor (xb - x): other extrapolations than the standard one, with relaxation 1.
+  virtual void scale_extrapolation(double factor);
+  /// ||K^T (y - y_other)|| in the metric P^{-1}; y_other in the order of dual().
+  virtual double adjoint_distance(const std::vector<Field>& y_other);
+  /// ||y - y_other|| in the metric of y.
+  virtual double dual_distance(const std::vector<Field>& y_other);
 };
 
 }  // namespace wasserflow

@@ -1,0 +1,274 @@
+/// Picard's iteration and its Anderson acceleration.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+
+#include "grids/reduce.hpp"
+#include "grids/support/errors.hpp"
+#include "solvers/convergence_watch.hpp"
+#include "solvers/nonlinear_solver.hpp"
+
+namespace wasserflow {
+namespace {
+
+constexpr int window = 50;           // of ConvergenceWatch
+constexpr double smallest = 1e-11;   // squared sine of the angle between a difference and the newer ones below which it is left out
+constexpr double to_boundary = 0.9;  // of the way to the end of its domain that a value may go in one iteration
+
+double dot(const double* __restrict a, const float* __restrict b, int n) {
+  double s = 0;
+#pragma omp simd reduction(+ : s)
+  for (int i = 0; i < n; ++i) s += a[i] * static_cast<double>(b[i]);
+  return s;
+}
+
+/// U+ = U - z - sum_j gamma_j (dU_j - dz_j), where the differences of the last `memory` iterations are
+///   dU_j = U_{j+1} - U_j, dz_j = z_{j+1} - z_j, z = M^{-1} F(U), and gamma minimises |z - sum_j gamma_j dz_j|_2
+/// (Walker & Ni 2011, "type II"). memory = 0 is Picard's iteration.
+///
+/// The work beside the transform is two sweeps. Differences are kept in float32 (they only choose and correct a step, whose base U - z is float64:
+/// the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the first sweep reads one array a difference
+/// (all new inner products) and the second one the other (the step). The normal equations are scaled to unit diagonal and factored from the newest
+/// difference to the oldest; one that is nearly a combination of newer ones is left out.
+///
+/// When a convergence is foreseen, F(U) is looked at without the transform first.
+class FixedPoint final : public NonlinearSolver {
+ public:
+  FixedPoint(std::string name, const NonlinearParameters& parameters, int memory)
+      : name_(std::move(name)), parameters_(parameters), memory_(memory) {}
+
+  const std::string& name() const override { return name_; }
+  const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
+  NonlinearReport solve(StepSystem& system, Field& U) override;
+
+ private:
+  void allocate(StepSystem& system);
+  void take_difference(const SlabLayout& layout);
+  void choose_weights();
+  bool update(const SlabLayout& layout, Field& U);
+  void enter_domain(Field& U) const;
+
+  float* column(std::vector<float>& columns, int slot) { return columns.data() + static_cast<std::size_t>(slot) * size_; }
+  double& gram(int i, int j) { return gram_[static_cast<std::size_t>(i * memory_ + j)]; }
+  double& factor(int i, int j) { return factor_[static_cast<std::size_t>(i * memory_ + j)]; }
+
+  std::string name_;
+  NonlinearParameters parameters_;
+  int memory_;
+  std::vector<NonlinearReport> attempts_;
+
+  Field z_, z_before_;
+  std::vector<float> dz_, dg_;  // memory x levels x owned points; slot j of both belongs to one iteration; dg = dU - dz
+  std::size_t size_ = 0;        // of a column
+  int levels_ = 0;
+  int kept_ = 0, newest_ = 0;  // columns that stand, slot of the newest
+  bool differs_ = false;       // slot newest_ of dg holds dU of the last update, still without its dz
+  std::vector<double> gram_, factor_, weight_, products_;
+  std::vector<ExactSum> sums_;
+  std::vector<int> order_;  // slots from the newest to the oldest that are in use
+  std::vector<double> row_;
+  std::vector<std::array<double, 2>> domain_;  // of each component; empty: no bounds
+};
+
+void FixedPoint::allocate(StepSystem& system) {
+  const SlabLayout& layout = *system.layout();
+  kept_ = 0;
+  newest_ = 0;
+  differs_ = false;
+  domain_.clear();
+  for (int s = 0; s < system.components(); ++s) domain_.push_back(system.op().domain(s));
+  if (std::none_of(domain_.begin(), domain_.end(), [](const auto& d) { return std::isfinite(d[0]) || std::isfinite(d[1]); })) domain_.clear();
+  if (z_ && z_.layout_ptr() == system.layout() && z_.levels() == system.levels()) return;
+  levels_ = system.levels();
+  size_ = static_cast<std::size_t>(layout.owned()) * static_cast<std::size_t>(levels_);
+  z_ = system.make_field();
+  const auto m = static_cast<std::size_t>(memory_);
+  if (memory_ > 0) z_before_ = system.make_field();
+  dz_.assign(m * size_, 0);
+  dg_.assign(m * size_, 0);
+  gram_.assign(m * m, 0);
+  factor_.assign(m * m, 0);
+  weight_.assign(m, 0);
+  products_.assign(2 * m, 0);
+  sums_.resize(2 * m);
+  row_.resize(static_cast<std::size_t>(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)) * 2);
+}
+
+/// Completes the newest column by dz = z - z_before and makes all inner products that are new: of the columns with dz and with z.
+void FixedPoint::take_difference(const SlabLayout& layout) {
+  kept_ = std::min(kept_ + 1, memory_);
+  std::fill(sums_.begin(), sums_.end(), ExactSum());
+  float* const dz = column(dz_, newest_);
+  float* const dg = column(dg_, newest_);
+  double* const exact = row_.data();
+  const bool line = layout.dim() == 1;
+  for (int level = 0; level < levels_; ++level) {
+    const double* z = z_.level(level);
+    const double* before = z_before_.level(level);
+    const std::ptrdiff_t at = level * layout.owned();
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints p = layout.row(r);
+      const std::ptrdiff_t o = p.offset, c = at + o;
+      for (int i = 0; i < p.n; ++i) {
+        const auto d = static_cast<float>(z[o + i] - before[o + i]);
+        dz[c + i] = d;
+        exact[i] = d;
+        dg[c + i] = static_cast<float>(static_cast<double>(dg[c + i]) - exact[i]);
+      }
+      for (int j = 0; j < kept_; ++j) {
+        const float* column_j = column(dz_, j) + c;
+        ExactSum &with_difference = sums_[static_cast<std::size_t>(2 * j)], &with_z = sums_[static_cast<std::size_t>(2 * j + 1)];
+        if (line) {
+          for (int i = 0; i < p.n; ++i) {
+            with_difference += exact[i] * static_cast<double>(column_j[i]);
+            with_z += z[o + i] * static_cast<double>(column_j[i]);
+          }
+        } else {
+          with_difference += dot(exact, column_j, p.n);
+          with_z += dot(z + o, column_j, p.n);
+        }
+      }
+    }
+  }
+  ExactSum::reduce(layout.comm(), {sums_.data(), static_cast<std::size_t>(2 * kept_)});
+  for (int j = 0; j < kept_; ++j) {
+    gram(newest_, j) = gram(j, newest_) = sums_[static_cast<std::size_t>(2 * j)].value();
+    products_[static_cast<std::size_t>(j)] = sums_[static_cast<std::size_t>(2 * j + 1)].value();
+  }
+}
+
+/// Weights gamma of the columns in order_, by Cholesky's factorisation of the scaled Gram matrix.
+void FixedPoint::choose_weights() {
+  order_.clear();
+  std::vector<double>& right = weight_;  // becomes the solution in place
+  for (int age = 0; age < kept_; ++age) {
+    const int slot = (newest_ - age + memory_) % memory_, i = static_cast<int>(order_.size());
+    const double scale = std::sqrt(gram(slot, slot));
+    if (!(scale > 0)) continue;
+    double pivot = 1, b = products_[static_cast<std::size_t>(slot)] / scale;
+    for (int j = 0; j < i; ++j) {
+      const int other = order_[static_cast<std::size_t>(j)];
+      double v = gram(slot, other) / (scale * std::sqrt(gram(other, other)));
+      for (int k = 0; k < j; ++k) v -= factor(i, k) * factor(j, k);
+      factor(i, j) = v / factor(j, j);
+      pivot -= factor(i, j) * factor(i, j);
+      b -= factor(i, j) * right[static_cast<std::size_t>(j)];
+    }
+    if (!(pivot > smallest)) continue;
+    factor(i, i) = std::sqrt(pivot);
+    right[static_cast<std::size_t>(i)] = b / factor(i, i);
+    order_.push_back(slot);
+  }
+  for (int i = static_cast<int>(order_.size()) - 1; i >= 0; --i) {
+    double v = right[static_cast<std::size_t>(i)];
+    for (int j = i + 1; j < static_cast<int>(order_.size()); ++j) v -= factor(j, i) * right[static_cast<std::size_t>(j)];
+    right[static_cast<std::size_t>(i)] = v / factor(i, i);
+  }
+  for (std::size_t i = 0; i < order_.size(); ++i) right[i] /= std::sqrt(gram(order_[i], order_[i]));
+}
+
+/// The step; its dU goes to the slot of the next column. True when a value was held back from the end of its domain.
+bool FixedPoint::update(const SlabLayout& layout, Field& U) {
+  const int next = differs_ && memory_ > 0 ? (newest_ + 1) % memory_ : 0;
+  double* const candidate = row_.data();
+  double held = 0;
+  for (int level = 0; level < levels_; ++level) {
+    double* u = U.level(level);
+    const double* z = z_.level(level);
+    const std::ptrdiff_t at = level * layout.owned();
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints p = layout.row(r);
+      const std::ptrdiff_t o = p.offset, c = at + o;
+      for (int i = 0; i < p.n; ++i) candidate[i] = -z[o + i];
+      for (std::size_t j = 0; j < order_.size(); ++j) {
+        const float* __restrict column_j = column(dg_, order_[j]) + c;
+        const double w = weight_[j];
+        for (int i = 0; i < p.n; ++i) candidate[i] -= w * static_cast<double>(column_j[i]);
+      }
+      if (!domain_.empty()) {
+        const auto [lower, upper] = domain_[static_cast<std::size_t>(level) % domain_.size()];
+        for (int i = 0; i < p.n; ++i) {
+          const double step = std::min(std::max(candidate[i], to_boundary * (lower - u[o + i])), to_boundary * (upper - u[o + i]));
+          held = step != candidate[i] ? 1 : held;
+          candidate[i] = step;
+        }
+      }
+      if (memory_ > 0) {
+        float* dg = column(dg_, next) + c;
+        for (int i = 0; i < p.n; ++i) dg[i] = static_cast<float>(candidate[i]);
+      }
+      for (int i = 0; i < p.n; ++i) u[o + i] += candidate[i];
+    }
+  }
+  newest_ = next;
+  differs_ = true;
+  return !domain_.empty() && global_max(layout.comm(), held) > 0;
+}
+
+/// Initial guesses, extrapolated ones above all, may lie outside.
+void FixedPoint::enter_domain(Field& U) const {
+  for (int level = 0; level < levels_; ++level) {
+    const auto [lower, upper] = domain_[static_cast<std::size_t>(level) % domain_.size()];
+    const double margin = 1e-6 * (std::isfinite(upper - lower) ? upper - lower : 1);
+    for (double& u : U.owned(level)) u = std::min(std::max(u, lower + margin), upper - margin);
+  }
+}
+
+NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
+  const SlabLayout& layout = *system.layout();
+  allocate(system);
+  NonlinearReport report;
+  report.method = name_;
+  const long pairs = system.transform_pairs(), evaluations = system.evaluations();
+  ConvergenceWatch watch(parameters_.tolerance, parameters_.max_iterations, window);
+  const bool plain = memory_ == 0 && domain_.empty();  // one fused pass
+  bool held = false;
+  if (!domain_.empty() && !system.admissible(U)) enter_domain(U);
+
+  for (int k = 0;; ++k) {
+    const std::vector<double>& r = report.residuals;
+    // The next residual as the last two foresee it; wrong guesses cost a sweep, right ones save a transform pair.
+    const bool last = k >= 2 && r[r.size() - 1] * r[r.size() - 1] < 4 * parameters_.tolerance * r[r.size() - 2];
+    const double residual = last ? system.residual(U, z_) : plain ? system.picard(U) : system.preconditioned_residual(U, z_);
+    report.residuals.push_back(residual);
+    report.residual = residual;
+    report.iterations = k;
+    if (residual < parameters_.tolerance && !held) {
+      if (plain && !last) report.residual = system.residual(U, z_);  // U is one iteration newer
+      if (report.residual < parameters_.tolerance) {
+        report.reason = StopReason::Converged;
+        break;
+      }
+    }
+    if (watch.hopeless(residual) && k < parameters_.max_iterations) report.reason = StopReason::Diverged;
+    if (report.reason == StopReason::Diverged || k == parameters_.max_iterations) break;
+    if (plain) {
+      if (last) system.preconditioner().apply(SpectralTransform::from(z_), SpectralTransform::add_to(U, -1));
+      continue;
+    }
+    if (last) system.preconditioner().apply(z_, z_);
+    order_.clear();
+    if (memory_ > 0 && differs_) {
+      take_difference(layout);
+      choose_weights();
+    }
+    held = update(layout, U);
+    if (memory_ > 0) std::swap(z_, z_before_);
+  }
+  report.transform_pairs = system.transform_pairs() - pairs;
+  report.evaluations = system.evaluations() - evaluations;
+  attempts_.assign(1, report);
+  return report;
+}
+
+}  // namespace
+
+NonlinearSolverPtr make_picard(const NonlinearParameters& parameters) { return std::make_unique<FixedPoint>("picard", parameters, 0); }
+
+NonlinearSolverPtr make_anderson(const NonlinearParameters& parameters, int memory) {
+  if (memory < 1 || memory > 50) throw InputError("solver.memory must be in [1, 50], not " + std::to_string(memory));
+  return std::make_unique<FixedPoint>("anderson", parameters, memory);
+}
+
+}  // namespace wasserflow
