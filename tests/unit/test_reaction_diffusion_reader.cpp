@@ -3,6 +3,8 @@
 #define BOOST_TEST_MODULE reaction_diffusion_reader
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <fstream>
+#include <sstream>
 
 #include "problems/reaction_diffusion.hpp"
 
@@ -168,4 +170,28 @@ BOOST_AUTO_TEST_CASE(faults_are_named_at_their_place) {
 BOOST_AUTO_TEST_CASE(every_type_is_described) {
   BOOST_TEST(reaction_diffusion_types().size() == 5u);
   for (const auto& [name, doc] : reaction_diffusion_types()) BOOST_TEST(!doc.empty(), name);
+}
+
+BOOST_AUTO_TEST_CASE(the_examples_of_the_documentation_hold) {
+  std::stringstream page;
+  page << std::ifstream(std::string(WASSERFLOW_SOURCE_DIR) + "/docs/equations.md").rdbuf();
+  const std::string text = page.str(), fence = "```toml\n";
+  int examples = 0;
+  for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at)) {
+    at += fence.size();
+    BOOST_CHECK_NO_THROW(read(text.substr(at, text.find("```", at) - at)));
+    ++examples;
+  }
+  BOOST_TEST(examples == 6);
+  const std::string faulty =
+      std::string(4, '\n') + "[reaction]\ntype = 'formula'\nspecies = ['u', 'v']\nconstants = { m = 1 }\nrates = ['u', 'u*v - m*w']";
+  try {
+    read_reaction(ProblemFile::parse(faulty, "problem.toml").root().table("reaction", ""), 2);
+    BOOST_ERROR("no error");
+  } catch (const InputError& e) {
+    BOOST_TEST(text.find(e.what()) != std::string::npos, e.what());
+  }
+  for (const auto& [name, doc] : reaction_diffusion_types()) BOOST_TEST(text.find("| `" + name + "` |") != std::string::npos, name);
+  for (const auto& [name, doc] : potential_types()) BOOST_TEST(text.find("| `" + name + "` |") != std::string::npos, name);
+  for (const auto& [name, doc] : reaction_types()) BOOST_TEST(text.find("| `" + name + "` |") != std::string::npos, name);
 }
