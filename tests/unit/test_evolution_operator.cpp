@@ -277,6 +277,63 @@ BOOST_AUTO_TEST_CASE(values_follow_the_definition) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(boxes_of_one_or_two_cells_are_boxes) {
+  for (const Boundary kind : {Boundary::Periodic, Boundary::NoFlux, Boundary::Dirichlet})
+    for (int nx : {1, 2})
+      for (int ny : {1, 2}) {
+        const double pi = std::numbers::pi;
+        const Grid g({{0.1, 0.1 + 2 * pi, nx, kind, 0.5}, {0.1, 0.1 + 2 * pi, ny, kind, 0.5}, {0.1, 0.1 + 2 * pi, 7, kind, 0.5}});
+        const LayoutPtr layout = make_layout(MPI_COMM_WORLD, g);
+        for (const Case& c : cases(3)) {
+          const auto op = make_evolution_operator(c.equation, layout);
+          const int S = op->components();
+          Field u = random_field(layout, S, 1), v = random_field(layout, S, 2), q = random_field(layout, S, 3);
+          op->prepare(u, std::vector<double>{0.7});
+          op->prepare_derivative(v);
+          op->prepare_adjoint(q);
+          const Field got = rows(*op, &EvolutionOperator::value_row, S);
+          const Field dv = rows(*op, &EvolutionOperator::derivative_row, S), dq = rows(*op, &EvolutionOperator::adjoint_row, S);
+          const auto expected = Plain{g}.value(c.equation, whole(g.size(), S, 1), 0.7);
+          double error = 0, scale = 0;
+          for (const double x : expected[0]) scale = std::max(scale, std::fabs(x));
+          for (std::ptrdiff_t i = 0; i < layout->owned(); ++i)
+            error = std::max(error, std::fabs(got.level(0)[i] - expected[0][layout->global_offset() + i]));
+          BOOST_TEST(error < 1e-13 * scale);
+          BOOST_TEST(std::fabs(inner(q, dv) - inner(dq, v)) < 1e-12 * std::sqrt(inner(q, q) * inner(dv, dv)));
+        }
+      }
+}
+
+BOOST_AUTO_TEST_CASE(coefficients_that_are_known_at_cells_are_averaged_at_faces) {
+  /// 1 + (global index modulo 7), at the cells of one layout only, as data from a file are.
+  struct OnGrid : Function {
+    std::int64_t first = 0;
+    static double at_cell(std::int64_t i) { return 1 + double(i % 7); }
+    void evaluate(const RowPoints& p, double* out) const override {
+      if (p.offset < 0) throw InternalError("known at the cells only");
+      for (int i = 0; i < p.n; ++i) out[i] = at_cell(first + p.offset + i);
+    }
+    bool depends_on_time() const override { return false; }
+    void bind(const SlabLayout& layout) override { first = layout.global_offset(); }
+  };
+  for (int dim = 1; dim <= 3; ++dim)
+    for (int shift = 0; shift < 3; ++shift) {
+      const Grid g = grid(dim, shift);
+      const LayoutPtr layout = make_layout(MPI_COMM_WORLD, g);
+      const auto op = make_evolution_operator(one({}, {{std::make_shared<OnGrid>(), nullptr}}, 1, 0), layout);
+      Field u = random_field(layout, 1, 1);
+      op->prepare(u, std::vector<double>{0});
+      const Field got = rows(*op, &EvolutionOperator::value_row, 1);
+      const Values expected = Plain{g}.diffuse(whole(g.size(), 1, 1)[0], [](std::int64_t i, int, int, std::int64_t j) {
+        return j < 0 ? OnGrid::at_cell(i) : 0.5 * (OnGrid::at_cell(i) + OnGrid::at_cell(j));
+      });
+      double error = 0;
+      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i)
+        error = std::max(error, std::fabs(got.level()[i] - expected[static_cast<std::size_t>(layout->global_offset() + i)]));
+      BOOST_TEST(error < 1e-12 * max_abs(got));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(rows_and_energies_have_the_same_bits_on_any_number_of_ranks) {
   for_all([](const ReactionDiffusionEquation& e, const Grid& g) {
     const LayoutPtr layouts[] = {make_layout(MPI_COMM_SELF, g), make_layout(MPI_COMM_WORLD, g)};
