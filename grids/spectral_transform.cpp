@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <numbers>
+#include <type_traits>
 
 #include "grids/line_transform.hpp"
 #include "grids/support/errors.hpp"
@@ -15,23 +16,32 @@
 namespace wasserflow {
 namespace {
 
-constexpr int batch = 8;                               // lines a local transform takes at once
-constexpr int width = 16;                              // doubles of a block in one plane: two cache lines
+constexpr int batch = 8;  // lines a local transform takes at once
+template <class T>
+constexpr int line_size = 64 / sizeof(T);  // numbers in a cache line
+template <class T>
+constexpr int block_width = 2 * line_size<T>;          // numbers of a block in one plane: two cache lines
 constexpr std::size_t cached = std::size_t{8} << 20U;  // bytes
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
-/// Distance of contiguous lines in doubles: whole cache lines and an odd number of them, so that lines do not fall on the same cache sets.
-std::ptrdiff_t line_distance(std::ptrdiff_t doubles) { return round_up(doubles, 16) + 8; }
+/// Distance of contiguous lines of n numbers: whole cache lines and an odd number of them, so that lines do not fall on the same cache sets.
+template <class T>
+std::ptrdiff_t line_distance(std::ptrdiff_t n) {
+  return round_up(n, 2 * line_size<T>) + line_size<T>;
+}
 
-void copy(double* to, const double* from, std::ptrdiff_t n) { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(double)); }
+template <class T>
+void copy(T* to, const T* from, std::ptrdiff_t n) {
+  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+}
 
-/// to[c][r] = from[r][c] for `rows` x `columns` elements of `parts` doubles; `from_row`, `to_row`: doubles from row to row.
-template <int parts>
-void transpose(const double* from, std::ptrdiff_t from_row, int rows, int columns, double* to, std::ptrdiff_t to_row) {
+/// to[c][r] = from[r][c] for `rows` x `columns` elements of `parts` numbers; `from_row`, `to_row`: numbers from row to row.
+template <int parts, class T>
+void transpose(const T* from, std::ptrdiff_t from_row, int rows, int columns, T* to, std::ptrdiff_t to_row) {
   constexpr int tile = parts == 2 ? 4 : 8;
   const int r_end = rows / tile * tile, c_end = columns / tile * tile;
   const auto tile_at = [&](int r, int c) {
-    (parts == 2 ? transpose_complex_4x4 : transpose_real_8x8)(from + r * from_row + c * parts, from_row, to + c * to_row + r * parts, to_row);
+    (parts == 2 ? transpose_complex_4x4<T> : transpose_real_8x8<T>)(from + r * from_row + c * parts, from_row, to + c * to_row + r * parts, to_row);
   };
   if (rows < columns) {
     for (int c = 0; c < c_end; c += tile)
@@ -40,15 +50,21 @@ void transpose(const double* from, std::ptrdiff_t from_row, int rows, int column
     for (int r = 0; r < r_end; r += tile)
       for (int c = 0; c < c_end; c += tile) tile_at(r, c);
   }
-  const auto move = [&](int r, int c) { std::memcpy(to + c * to_row + r * parts, from + r * from_row + c * parts, parts * sizeof(double)); };
+  const auto move = [&](int r, int c) { std::memcpy(to + c * to_row + r * parts, from + r * from_row + c * parts, parts * sizeof(T)); };
   for (int c = 0; c < c_end; ++c)
     for (int r = r_end; r < rows; ++r) move(r, c);
   for (int c = c_end; c < columns; ++c)
     for (int r = 0; r < rows; ++r) move(r, c);
 }
 
-void transpose(int parts, const double* from, std::ptrdiff_t from_row, int rows, int columns, double* to, std::ptrdiff_t to_row) {
-  (parts == 2 ? transpose<2> : transpose<1>)(from, from_row, rows, columns, to, to_row);
+template <class T>
+void transpose(int parts, const T* from, std::ptrdiff_t from_row, int rows, int columns, T* to, std::ptrdiff_t to_row) {
+  (parts == 2 ? transpose<2, T> : transpose<1, T>)(from, from_row, rows, columns, to, to_row);
+}
+
+template <class T>
+MPI_Datatype mpi_type() {
+  return std::is_same_v<T, double> ? MPI_DOUBLE : MPI_FLOAT;
 }
 
 /// Angle between successive samples of mode k.
@@ -92,7 +108,10 @@ std::vector<double> central_difference_symbol(const Axis& axis, int modes) {
   return symbol;
 }
 
-struct SpectralTransform::State {
+template <class T>
+struct BasicSpectralTransform<T>::State {
+  static constexpr int width = block_width<T>;
+
   State(LayoutPtr layout_in, int levels_in);
 
   LayoutPtr layout;
@@ -104,37 +123,41 @@ struct SpectralTransform::State {
   int halved = -1;
 
   // Batches of contiguous lines: x rows in a, their modes in b; y lines in lines, their modes in c; slow lines in s, their modes in block.
-  LineTransform x_lines, y_lines, slow_lines;
+  LineTransform<T> x_lines, y_lines, slow_lines;
   std::ptrdiff_t a_distance = 0, b_distance = 0, line = 0, c_distance = 0, s_distance = 0, m_distance = 0;
-  FftwBuffer a, b, lines, c, s, block;
+  FftwBuffer<T> a, b, lines, c, s, block;
 
   // Blocks of `rows` modes of the axis before the slow one, at one outer mode; a rank owns the blocks first_block[rank] ... first_block[rank + 1]
   // - 1.
   int rows = 0, outers = 1, blocks_per_outer = 0;
-  std::ptrdiff_t line_modes = 0;  // doubles of a line of modes of that axis
+  std::ptrdiff_t line_modes = 0;  // numbers of a line of modes of that axis
   std::vector<int> first_block;
   // A piece is the part of a block from one slab: [level][plane][width]. `mine` holds the pieces of all blocks from this slab, `theirs` the pieces of
   // this rank's blocks from the other slabs.
-  std::vector<std::ptrdiff_t> piece;                                    // doubles a piece from each rank takes
+  std::vector<std::ptrdiff_t> piece;                                    // numbers a piece from each rank takes
   std::vector<std::ptrdiff_t> theirs_at;                                // where the pieces of a rank start in `theirs`
-  std::vector<int> my_counts, my_offsets, their_counts, their_offsets;  // of the redistribution, in rows of `width` doubles
-  FftwBuffer mine, theirs;
+  std::vector<int> my_counts, my_offsets, their_counts, their_offsets;  // of the redistribution, in rows of `width` numbers
+  FftwBuffer<T> mine, theirs;
   bool large = false;  // `mine` exceeds what a core keeps in cache: it is written past the caches
 
   // 1-D: the slab of this rank, all slabs, one line a level, transformed `line_batch` at a time.
   int line_batch = batch;
   std::vector<int> line_counts, line_offsets;
-  FftwBuffer slab, slabs;
+  FftwBuffer<T> slab, slabs;
 
+  std::vector<double> row;  // float: a row on its way from a source or to a sink
+
+  void take(const Source& source, int level, std::ptrdiff_t offset, int n, T* to);
+  void give(const Sink& sink, int level, std::ptrdiff_t offset, int n, const T* from);
   void plan_line();
   void plan_box();
   int blocks() const { return outers * blocks_per_outer; }
-  const double* piece_of(int rank, int index) const {
+  const T* piece_of(int rank, int index) const {
     return rank == layout->rank() ? mine.data() + index * piece[static_cast<std::size_t>(rank)]
                                   : theirs.data() + theirs_at[static_cast<std::size_t>(rank)] +
                                         (index - first_block[static_cast<std::size_t>(layout->rank())]) * piece[static_cast<std::size_t>(rank)];
   }
-  double* piece_of(int rank, int index) { return const_cast<double*>(std::as_const(*this).piece_of(rank, index)); }
+  T* piece_of(int rank, int index) { return const_cast<T*>(std::as_const(*this).piece_of(rank, index)); }
 
   /// `sourced`: levels that come from the source, 0 when there is none; the visitor writes the others.
   void run(const Source* source, int sourced, const Visitor& visit, const Sink* sink);
@@ -143,14 +166,15 @@ struct SpectralTransform::State {
   void local_backward(const Sink& sink);
   void exchange(bool forward);
   void blocks_pass(const Visitor& visit, int sourced, bool to_sink);
-  /// Copies `count` lines of modes of the row axis to `mine`, the first one to its offset `at` and the others `step` doubles apart.
-  void pack(const double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step);
-  void unpack(double* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
+  /// Copies `count` lines of modes of the row axis to `mine`, the first one to its offset `at` and the others `step` apart.
+  void pack(const T* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step);
+  void unpack(T* modes_of_lines, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
   /// Asks for the lines that unpack will copy later: hardware does not foresee where they stand.
   void prefetch(int count, std::ptrdiff_t at, std::ptrdiff_t step) const;
 };
 
-SpectralTransform::State::State(LayoutPtr layout_in, int levels_in) : layout(std::move(layout_in)), levels(levels_in), dim(layout->dim()) {
+template <class T>
+BasicSpectralTransform<T>::State::State(LayoutPtr layout_in, int levels_in) : layout(std::move(layout_in)), levels(levels_in), dim(layout->dim()) {
   const Grid& grid = layout->grid();
   for (int d = 0; d < dim; ++d) {
     const auto i = static_cast<std::size_t>(d);
@@ -163,44 +187,67 @@ SpectralTransform::State::State(LayoutPtr layout_in, int levels_in) : layout(std
       modes[i] = grid.cells(d) / 2 + 1;
     }
   }
+  if (!std::is_same_v<T, double>) row.resize(static_cast<std::size_t>(grid.cells(0)));
   if (dim == 1)
     plan_line();
   else
     plan_box();
 }
 
-void SpectralTransform::State::plan_line() {
+template <class T>
+void BasicSpectralTransform<T>::State::take(const Source& source, int level, std::ptrdiff_t offset, int n, T* to) {
+  if constexpr (std::is_same_v<T, double>) {
+    source(level, offset, n, to);
+  } else {
+    source(level, offset, n, row.data());
+    for (int i = 0; i < n; ++i) to[i] = static_cast<T>(row[static_cast<std::size_t>(i)]);
+  }
+}
+
+template <class T>
+void BasicSpectralTransform<T>::State::give(const Sink& sink, int level, std::ptrdiff_t offset, int n, const T* from) {
+  if constexpr (std::is_same_v<T, double>) {
+    sink(level, offset, n, from);
+  } else {
+    for (int i = 0; i < n; ++i) row[static_cast<std::size_t>(i)] = from[i];
+    sink(level, offset, n, row.data());
+  }
+}
+
+template <class T>
+void BasicSpectralTransform<T>::State::plan_line() {
   const int n = layout->grid().cells(0), ranks = layout->ranks();
-  a_distance = line_distance(n);
-  b_distance = line_distance(static_cast<std::ptrdiff_t>(modes[0]) * parts[1]);
+  a_distance = line_distance<T>(n);
+  b_distance = line_distance<T>(static_cast<std::ptrdiff_t>(modes[0]) * parts[1]);
   line_batch = std::min(batch, levels);
   const std::ptrdiff_t padded = round_up(levels, line_batch);
-  a = FftwBuffer(static_cast<std::size_t>(padded * a_distance));
-  b = FftwBuffer(static_cast<std::size_t>(padded * b_distance));
-  x_lines = LineTransform(kind[0], n, 1, line_batch, a_distance, b_distance);
+  a = FftwBuffer<T>(static_cast<std::size_t>(padded * a_distance));
+  b = FftwBuffer<T>(static_cast<std::size_t>(padded * b_distance));
+  x_lines = LineTransform<T>(kind[0], n, 1, line_batch, a_distance, b_distance);
   if (ranks == 1) return;
   for (int r = 0; r < ranks; ++r) {
     line_counts.push_back(levels * layout->count_of(r));
     line_offsets.push_back(levels * layout->first_of(r));
   }
-  slab = FftwBuffer(static_cast<std::size_t>(levels) * static_cast<std::size_t>(layout->count()));
-  slabs = FftwBuffer(static_cast<std::size_t>(levels) * static_cast<std::size_t>(n));
+  slab = FftwBuffer<T>(static_cast<std::size_t>(levels) * static_cast<std::size_t>(layout->count()));
+  slabs = FftwBuffer<T>(static_cast<std::size_t>(levels) * static_cast<std::size_t>(n));
 }
 
-void SpectralTransform::State::plan_box() {
+template <class T>
+void BasicSpectralTransform<T>::State::plan_box() {
   const Grid& grid = layout->grid();
   const int slow = dim - 1, ranks = layout->ranks(), rank = layout->rank(), planes = grid.cells(slow);
-  a_distance = line_distance(grid.cells(0));
-  b_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[0]) * parts[1], width));
-  a = FftwBuffer(static_cast<std::size_t>(batch * a_distance));
-  b = FftwBuffer(static_cast<std::size_t>(batch * b_distance));
-  x_lines = LineTransform(kind[0], grid.cells(0), 1, batch, a_distance, b_distance);
+  a_distance = line_distance<T>(grid.cells(0));
+  b_distance = line_distance<T>(round_up(static_cast<std::ptrdiff_t>(modes[0]) * parts[1], width));
+  a = FftwBuffer<T>(static_cast<std::size_t>(batch * a_distance));
+  b = FftwBuffer<T>(static_cast<std::size_t>(batch * b_distance));
+  x_lines = LineTransform<T>(kind[0], grid.cells(0), 1, batch, a_distance, b_distance);
   if (dim == 3) {
-    line = line_distance(static_cast<std::ptrdiff_t>(grid.cells(1)) * parts[1]);
-    c_distance = line_distance(round_up(static_cast<std::ptrdiff_t>(modes[1]) * parts[2], width));
-    lines = FftwBuffer(static_cast<std::size_t>(round_up(modes[0], batch) * line));
-    c = FftwBuffer(static_cast<std::size_t>(batch * c_distance));
-    y_lines = LineTransform(kind[1], grid.cells(1), parts[1], batch, line, c_distance);
+    line = line_distance<T>(static_cast<std::ptrdiff_t>(grid.cells(1)) * parts[1]);
+    c_distance = line_distance<T>(round_up(static_cast<std::ptrdiff_t>(modes[1]) * parts[2], width));
+    lines = FftwBuffer<T>(static_cast<std::size_t>(round_up(modes[0], batch) * line));
+    c = FftwBuffer<T>(static_cast<std::size_t>(batch * c_distance));
+    y_lines = LineTransform<T>(kind[1], grid.cells(1), parts[1], batch, line, c_distance);
     outers = modes[0];
   }
   const auto before = parts[static_cast<std::size_t>(slow)], after = parts[static_cast<std::size_t>(dim)];
@@ -221,17 +268,18 @@ void SpectralTransform::State::plan_box() {
     mine_rows += owned_blocks(r) * my_piece;
     their_rows += their_counts.back();
   }
-  mine = FftwBuffer(static_cast<std::size_t>(mine_rows) * width);
-  large = mine.size() * sizeof(double) > cached;
-  theirs = FftwBuffer(static_cast<std::size_t>(their_rows) * width);
-  s_distance = line_distance(static_cast<std::ptrdiff_t>(planes) * before);
-  m_distance = line_distance(static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow)]) * after);
-  s = FftwBuffer(static_cast<std::size_t>(rows * s_distance));
-  block = FftwBuffer(static_cast<std::size_t>(levels * rows * m_distance));
-  slow_lines = LineTransform(kind[static_cast<std::size_t>(slow)], planes, before, rows, s_distance, m_distance);
+  mine = FftwBuffer<T>(static_cast<std::size_t>(mine_rows) * width);
+  large = mine.size() * sizeof(T) > cached;
+  theirs = FftwBuffer<T>(static_cast<std::size_t>(their_rows) * width);
+  s_distance = line_distance<T>(static_cast<std::ptrdiff_t>(planes) * before);
+  m_distance = line_distance<T>(static_cast<std::ptrdiff_t>(modes[static_cast<std::size_t>(slow)]) * after);
+  s = FftwBuffer<T>(static_cast<std::size_t>(rows * s_distance));
+  block = FftwBuffer<T>(static_cast<std::size_t>(levels * rows * m_distance));
+  slow_lines = LineTransform<T>(kind[static_cast<std::size_t>(slow)], planes, before, rows, s_distance, m_distance);
 }
 
-void SpectralTransform::State::run(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
+template <class T>
+void BasicSpectralTransform<T>::State::run(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
   if (dim == 1) return run_line(source, sourced, visit, sink);
   if (source) {
     local_forward(*source, sourced);
@@ -244,14 +292,16 @@ void SpectralTransform::State::run(const Source* source, int sourced, const Visi
   }
 }
 
-void SpectralTransform::State::run_line(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
+template <class T>
+void BasicSpectralTransform<T>::State::run_line(const Source* source, int sourced, const Visitor& visit, const Sink* sink) {
   const int n = layout->grid().cells(0), count = layout->count(), ranks = layout->ranks();
   if (source) {
     if (ranks == 1) {
-      for (int l = 0; l < sourced; ++l) (*source)(l, 0, n, a.data() + l * a_distance);
+      for (int l = 0; l < sourced; ++l) take(*source, l, 0, n, a.data() + l * a_distance);
     } else {
-      for (int l = 0; l < sourced; ++l) (*source)(l, 0, count, slab.data() + static_cast<std::ptrdiff_t>(l) * count);
-      MPI_Allgatherv(slab.data(), levels * count, MPI_DOUBLE, slabs.data(), line_counts.data(), line_offsets.data(), MPI_DOUBLE, layout->comm());
+      for (int l = 0; l < sourced; ++l) take(*source, l, 0, count, slab.data() + static_cast<std::ptrdiff_t>(l) * count);
+      MPI_Allgatherv(slab.data(), levels * count, mpi_type<T>(), slabs.data(), line_counts.data(), line_offsets.data(), mpi_type<T>(),
+                     layout->comm());
       for (int r = 0; r < ranks; ++r)
         for (int l = 0; l < levels; ++l)
           copy(a.data() + l * a_distance + layout->first_of(r),
@@ -259,7 +309,7 @@ void SpectralTransform::State::run_line(const Source* source, int sourced, const
     }
     for (int l = 0; l < sourced; l += line_batch) x_lines.forward(a.data() + l * a_distance, b.data() + l * b_distance);
   }
-  ModeBlock modes_block;
+  BasicModeBlock<T> modes_block;
   modes_block.data = b.data();
   modes_block.level_stride = b_distance;
   modes_block.pitch = b_distance;
@@ -269,16 +319,17 @@ void SpectralTransform::State::run_line(const Source* source, int sourced, const
   visit(modes_block);
   if (sink) {
     for (int l = 0; l < levels; l += line_batch) x_lines.backward(b.data() + l * b_distance, a.data() + l * a_distance);
-    for (int l = 0; l < levels; ++l) (*sink)(l, 0, count, a.data() + l * a_distance + layout->first());
+    for (int l = 0; l < levels; ++l) give(*sink, l, 0, count, a.data() + l * a_distance + layout->first());
   }
 }
 
-void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) {
+template <class T>
+void BasicSpectralTransform<T>::State::pack(const T* from, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) {
   const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
   for (int k = 0; k < blocks_per_outer; ++k, at += size, from += width)
     for (int i = 0; i < count; ++i)
       for (int c = 0; c < width; c += 8) {
-        double* const to = mine.data() + at + i * step + c;
+        T* const to = mine.data() + at + i * step + c;
         if (large)
           stream8(to, load8(from + i * distance + c));
         else
@@ -286,7 +337,8 @@ void SpectralTransform::State::pack(const double* from, std::ptrdiff_t distance,
       }
 }
 
-void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
+template <class T>
+void BasicSpectralTransform<T>::State::unpack(T* to, std::ptrdiff_t distance, int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
   const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
   const std::ptrdiff_t whole = line_modes / width;
   for (std::ptrdiff_t k = 0; k < whole; ++k)
@@ -295,20 +347,22 @@ void SpectralTransform::State::unpack(double* to, std::ptrdiff_t distance, int c
   for (int i = 0; i < count; ++i) copy(to + i * distance + whole * width, mine.data() + at + whole * size + i * step, line_modes % width);
 }
 
-void SpectralTransform::State::prefetch(int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
+template <class T>
+void BasicSpectralTransform<T>::State::prefetch(int count, std::ptrdiff_t at, std::ptrdiff_t step) const {
   const std::ptrdiff_t size = piece[static_cast<std::size_t>(layout->rank())];
   for (int k = 0; k < blocks_per_outer; ++k)
     for (int i = 0; i < count; ++i)
-      for (int c = 0; c < width; c += 8) __builtin_prefetch(mine.data() + at + k * size + i * step + c, 0, 2);
+      for (int c = 0; c < width; c += line_size<T>) __builtin_prefetch(mine.data() + at + k * size + i * step + c, 0, 2);
 }
 
-void SpectralTransform::State::local_forward(const Source& source, int sourced) {
+template <class T>
+void BasicSpectralTransform<T>::State::local_forward(const Source& source, int sourced) {
   const int nx = layout->grid().cells(0), planes = layout->count();
   for (int l = 0; l < sourced; ++l) {
     if (dim == 2) {
       for (int j = 0; j < planes; j += batch) {
         const int count = std::min(batch, planes - j);
-        for (int i = 0; i < count; ++i) source(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
+        for (int i = 0; i < count; ++i) take(source, l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
         x_lines.forward(a.data(), b.data());
         pack(b.data(), b_distance, count, (static_cast<std::ptrdiff_t>(l) * planes + j) * width, width);
       }
@@ -320,7 +374,7 @@ void SpectralTransform::State::local_forward(const Source& source, int sourced) 
       const std::ptrdiff_t plane = (static_cast<std::ptrdiff_t>(l) * planes + z) * width;
       for (int y = 0; y < ny; y += batch) {
         const int count = std::min(batch, ny - y);
-        for (int i = 0; i < count; ++i) source(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
+        for (int i = 0; i < count; ++i) take(source, l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
         x_lines.forward(a.data(), b.data());
         transpose(parts[1], b.data(), b_distance, count, modes[0], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line);
       }
@@ -333,7 +387,8 @@ void SpectralTransform::State::local_forward(const Source& source, int sourced) 
   if (large) stream_fence();
 }
 
-void SpectralTransform::State::local_backward(const Sink& sink) {
+template <class T>
+void BasicSpectralTransform<T>::State::local_backward(const Sink& sink) {
   const int nx = layout->grid().cells(0), planes = layout->count();
   for (int l = 0; l < levels; ++l) {
     if (dim == 2) {
@@ -341,7 +396,7 @@ void SpectralTransform::State::local_backward(const Sink& sink) {
         const int count = std::min(batch, planes - j);
         unpack(b.data(), b_distance, count, (static_cast<std::ptrdiff_t>(l) * planes + j) * width, width);
         x_lines.backward(b.data(), a.data());
-        for (int i = 0; i < count; ++i) sink(l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
+        for (int i = 0; i < count; ++i) give(sink, l, static_cast<std::ptrdiff_t>(j + i) * nx, nx, a.data() + i * a_distance);
       }
       continue;
     }
@@ -358,17 +413,18 @@ void SpectralTransform::State::local_backward(const Sink& sink) {
         const int count = std::min(batch, ny - y);
         transpose(parts[1], lines.data() + static_cast<std::ptrdiff_t>(y) * parts[1], line, modes[0], count, b.data(), b_distance);
         x_lines.backward(b.data(), a.data());
-        for (int i = 0; i < count; ++i) sink(l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
+        for (int i = 0; i < count; ++i) give(sink, l, (static_cast<std::ptrdiff_t>(z) * ny + y + i) * nx, nx, a.data() + i * a_distance);
       }
     }
   }
 }
 
-void SpectralTransform::State::exchange(bool forward) {
+template <class T>
+void BasicSpectralTransform<T>::State::exchange(bool forward) {
   if (layout->ranks() == 1) return;
-  // Counts are in rows of `width` doubles: they stay in an int up to 256 GB a rank.
+  // Counts are in rows of `width` numbers (two cache lines): they stay in an int up to 256 GB a rank.
   MPI_Datatype row;
-  MPI_Type_contiguous(width, MPI_DOUBLE, &row);
+  MPI_Type_contiguous(width, mpi_type<T>(), &row);
   MPI_Type_commit(&row);
   if (forward)
     MPI_Alltoallv(mine.data(), my_counts.data(), my_offsets.data(), row, theirs.data(), their_counts.data(), their_offsets.data(), row,
@@ -379,10 +435,11 @@ void SpectralTransform::State::exchange(bool forward) {
   MPI_Type_free(&row);
 }
 
-void SpectralTransform::State::blocks_pass(const Visitor& visit, int sourced, bool to_sink) {
+template <class T>
+void BasicSpectralTransform<T>::State::blocks_pass(const Visitor& visit, int sourced, bool to_sink) {
   const auto slow = static_cast<std::size_t>(dim - 1);
   const int rank = layout->rank(), ranks = layout->ranks(), before = parts[slow];
-  ModeBlock m;
+  BasicModeBlock<T> m;
   m.data = block.data();
   m.levels = levels;
   m.parts = parts[static_cast<std::size_t>(dim)];
@@ -409,42 +466,84 @@ void SpectralTransform::State::blocks_pass(const Visitor& visit, int sourced, bo
   }
 }
 
-SpectralTransform::SpectralTransform(LayoutPtr layout, int levels) : state_(std::make_unique<State>(std::move(layout), levels)) {}
-SpectralTransform::~SpectralTransform() = default;
-SpectralTransform::SpectralTransform(SpectralTransform&&) noexcept = default;
-SpectralTransform& SpectralTransform::operator=(SpectralTransform&&) noexcept = default;
+template <class T>
+BasicSpectralTransform<T>::BasicSpectralTransform(LayoutPtr layout, int levels) : state_(std::make_unique<State>(std::move(layout), levels)) {}
+template <class T>
+BasicSpectralTransform<T>::~BasicSpectralTransform() = default;
+template <class T>
+BasicSpectralTransform<T>::BasicSpectralTransform(BasicSpectralTransform&&) noexcept = default;
+template <class T>
+BasicSpectralTransform<T>& BasicSpectralTransform<T>::operator=(BasicSpectralTransform&&) noexcept = default;
 
-const SlabLayout& SpectralTransform::layout() const { return *state_->layout; }
-int SpectralTransform::levels() const { return state_->levels; }
-AxisTransform SpectralTransform::kind(int axis) const { return state_->kind[static_cast<std::size_t>(axis)]; }
-int SpectralTransform::modes(int axis) const { return axis >= 0 && axis < state_->dim ? state_->modes[static_cast<std::size_t>(axis)] : 1; }
-int SpectralTransform::parts() const { return state_->parts[static_cast<std::size_t>(state_->dim)]; }
-bool SpectralTransform::halved(int axis) const { return state_->halved == axis; }
-int SpectralTransform::column_axis() const { return state_->dim - 1; }
-int SpectralTransform::row_axis() const { return state_->dim - 2; }
-int SpectralTransform::outer_axis() const { return state_->dim == 3 ? 0 : -1; }
+template <class T>
+const SlabLayout& BasicSpectralTransform<T>::layout() const {
+  return *state_->layout;
+}
+template <class T>
+int BasicSpectralTransform<T>::levels() const {
+  return state_->levels;
+}
+template <class T>
+AxisTransform BasicSpectralTransform<T>::kind(int axis) const {
+  return state_->kind[static_cast<std::size_t>(axis)];
+}
+template <class T>
+int BasicSpectralTransform<T>::modes(int axis) const {
+  return axis >= 0 && axis < state_->dim ? state_->modes[static_cast<std::size_t>(axis)] : 1;
+}
+template <class T>
+int BasicSpectralTransform<T>::parts() const {
+  return state_->parts[static_cast<std::size_t>(state_->dim)];
+}
+template <class T>
+bool BasicSpectralTransform<T>::halved(int axis) const {
+  return state_->halved == axis;
+}
+template <class T>
+int BasicSpectralTransform<T>::column_axis() const {
+  return state_->dim - 1;
+}
+template <class T>
+int BasicSpectralTransform<T>::row_axis() const {
+  return state_->dim - 2;
+}
+template <class T>
+int BasicSpectralTransform<T>::outer_axis() const {
+  return state_->dim == 3 ? 0 : -1;
+}
 
-double SpectralTransform::normalisation() const {
+template <class T>
+double BasicSpectralTransform<T>::normalisation() const {
   double product = 1;
   for (int d = 0; d < state_->dim; ++d) product *= state_->layout->grid().cells(d) * (kind(d) == AxisTransform::Fourier ? 1.0 : 2.0);
   return 1 / product;
 }
 
-void SpectralTransform::solve(const Source& source, const Visitor& visit, const Sink& sink, int sourced) {
+template <class T>
+void BasicSpectralTransform<T>::solve(const Source& source, const Visitor& visit, const Sink& sink, int sourced) {
   state_->run(&source, sourced < 0 ? levels() : sourced, visit, &sink);
 }
-void SpectralTransform::forward(const Source& source, const Visitor& visit) { state_->run(&source, levels(), visit, nullptr); }
-void SpectralTransform::backward(const Visitor& visit, const Sink& sink) { state_->run(nullptr, 0, visit, &sink); }
+template <class T>
+void BasicSpectralTransform<T>::forward(const Source& source, const Visitor& visit) {
+  state_->run(&source, levels(), visit, nullptr);
+}
+template <class T>
+void BasicSpectralTransform<T>::backward(const Visitor& visit, const Sink& sink) {
+  state_->run(nullptr, 0, visit, &sink);
+}
 
-void SpectralTransform::solve(const Field& in, const Visitor& visit, Field& out, int first_in, int first_out) {
+template <class T>
+void BasicSpectralTransform<T>::solve(const Field& in, const Visitor& visit, Field& out, int first_in, int first_out) {
   solve(from(in, first_in), visit, to(out, first_out));
 }
 
-SpectralTransform::Source SpectralTransform::from(const Field& field, int first) {
+template <class T>
+typename BasicSpectralTransform<T>::Source BasicSpectralTransform<T>::from(const Field& field, int first) {
   return [&field, first](int level, std::ptrdiff_t offset, int n, double* row) { copy(row, field.level(first + level) + offset, n); };
 }
 
-SpectralTransform::Sink SpectralTransform::to(Field& field, int first) {
+template <class T>
+typename BasicSpectralTransform<T>::Sink BasicSpectralTransform<T>::to(Field& field, int first) {
   const bool large = static_cast<std::size_t>(field.layout().owned()) * static_cast<std::size_t>(field.levels()) * sizeof(double) > cached;
   return [&field, first, large](int level, std::ptrdiff_t offset, int n, const double* row) {
     double* to = field.level(first + level) + offset;
@@ -458,11 +557,15 @@ SpectralTransform::Sink SpectralTransform::to(Field& field, int first) {
   };
 }
 
-SpectralTransform::Sink SpectralTransform::add_to(Field& field, double factor, int first) {
+template <class T>
+typename BasicSpectralTransform<T>::Sink BasicSpectralTransform<T>::add_to(Field& field, double factor, int first) {
   return [&field, factor, first](int level, std::ptrdiff_t offset, int n, const double* row) {
     double* __restrict values = field.level(first + level) + offset;
     for (int i = 0; i < n; ++i) values[i] += factor * row[i];
   };
 }
+
+template class BasicSpectralTransform<double>;
+template class BasicSpectralTransform<float>;
 
 }  // namespace wasserflow

@@ -30,8 +30,9 @@ std::vector<double> central_difference_symbol(const Axis& axis, int modes);
 /// it (the row axis), at one mode `outer` of the x axis in 3-D. In 1-D a block is the one row of all x modes. Value (level l, row j, column i, part
 /// c) stands at data[l * level_stride + j * pitch + i * parts + c]. Pitch and level stride are multiples of 8, and the pitch is at least columns *
 /// parts + 8: a visitor may overrun a row to whole vectors (what stands there is finite and not used).
-struct ModeBlock {
-  double* data = nullptr;
+template <class T>
+struct BasicModeBlock {
+  T* data = nullptr;
   std::ptrdiff_t level_stride = 0;
   std::ptrdiff_t pitch = 0;
   int levels = 1;
@@ -41,14 +42,17 @@ struct ModeBlock {
   int first_row = 0;  ///< mode index of row 0
   int outer = 0;      ///< mode index along x in 3-D, else 0
 };
+using ModeBlock = BasicModeBlock<double>;
 
 /// Transforms of real fields on a slab layout, all axes, to modes and back. The first periodic axis (x before y before z) turns real into complex
 /// data and keeps n / 2 + 1 modes; the others keep n. The local axes are transformed first, batch by batch in cache; one global redistribution makes
 /// the slow axis local; its transform, the visitor and the transform back run block by block in cache, and a second redistribution returns the data.
 /// In 1-D every rank gathers the line (all levels in one message) and transforms all of it. Transforms are not normalised (those of FFTW: FFT,
 /// REDFT10 / REDFT01, RODFT10 / RODFT01): backward(forward(u)) = u / normalisation(). Results do not depend on the number of ranks, bit for bit:
-/// every line passes through the same batch of fixed shape.
-class SpectralTransform {
+/// every line passes through the same batch of fixed shape. T is what the modes are held, transformed and sent in: double, or float for half the
+/// traffic and a relative accuracy of about 1e-6; rows are doubles in both.
+template <class T>
+class BasicSpectralTransform {
  public:
   /// Writes row values: n values of level `level` that start `offset` points after the first owned one. A row is a whole x line (1-D: the slab).
   using Source = std::function<void(int level, std::ptrdiff_t offset, int n, double* row)>;
@@ -56,13 +60,13 @@ class SpectralTransform {
   using Sink = std::function<void(int level, std::ptrdiff_t offset, int n, const double* row)>;
   /// Reads or changes the modes of a block in place. Blocks come in any order; every mode of the grid is visited once, on one rank (1-D: on all
   /// ranks).
-  using Visitor = std::function<void(const ModeBlock&)>;
+  using Visitor = std::function<void(const BasicModeBlock<T>&)>;
 
   /// Makes all plans and buffers for fields with `levels` levels.
-  explicit SpectralTransform(LayoutPtr layout, int levels = 1);
-  ~SpectralTransform();
-  SpectralTransform(SpectralTransform&&) noexcept;
-  SpectralTransform& operator=(SpectralTransform&&) noexcept;
+  explicit BasicSpectralTransform(LayoutPtr layout, int levels = 1);
+  ~BasicSpectralTransform();
+  BasicSpectralTransform(BasicSpectralTransform&&) noexcept;
+  BasicSpectralTransform& operator=(BasicSpectralTransform&&) noexcept;
 
   const SlabLayout& layout() const;
   int levels() const;
@@ -98,5 +102,9 @@ class SpectralTransform {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+extern template class BasicSpectralTransform<double>;
+extern template class BasicSpectralTransform<float>;
+using SpectralTransform = BasicSpectralTransform<double>;
 
 }  // namespace wasserflow

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <variant>
+#include <vector>
 
 #include "grids/support/errors.hpp"
 
@@ -19,7 +21,9 @@ std::size_t whole(int n) { return static_cast<std::size_t>((n + lanes - 1) / lan
 struct Symbols {
   std::vector<double> row, column, outer;
 
-  Symbols(const SpectralTransform& transform, SymbolKind kind) {
+  Symbols() = default;
+  template <class T>
+  Symbols(const BasicSpectralTransform<T>& transform, SymbolKind kind) {
     const auto table = [&](int axis) {
       if (axis < 0) return std::vector<double>{0.0};
       return laplacian_symbol(transform.layout().grid().axis(axis), transform.modes(axis), kind);
@@ -197,68 +201,113 @@ void check_regular(const ModeMatrix& x, const Symbols& symbols, double tau) {
         too_large(tau, fmt::format("the matrix of a mode with lambda >= {:g} is singular", outer + row));
 }
 
+/// Transforms in double or float, and what a row of modes is multiplied by.
+template <class T>
+struct Engine {
+  Engine(const LayoutPtr& layout, int levels) : transform(layout, levels) {}
+
+  BasicSpectralTransform<T> transform;
+  std::unique_ptr<BasicSpectralTransform<T>> wide;  // twice the levels
+  std::vector<T> factors, right;
+};
+
 }  // namespace
 
 struct ImplicitPreconditioner::State {
-  State(const LayoutPtr& layout, int levels) : transform(layout, levels), symbols(transform, SymbolKind::Difference) {
-    const std::size_t n = symbols.column.size();
-    values.resize(n);
-    factor.resize(2 * n);
+  State(const LayoutPtr& layout, int steps_in, int components, bool single) : steps(steps_in) {
+    if (single)
+      engine.emplace<Engine<float>>(layout, steps * components);
+    else
+      engine.emplace<Engine<double>>(layout, steps * components);
+    symbols = make_symbols(SymbolKind::Difference);
   }
 
-  SpectralTransform transform;
-  std::unique_ptr<SpectralTransform> wide;  ///< twice the levels
+  int steps;
+  std::variant<std::monostate, Engine<double>, Engine<float>> engine;
   FrozenOperator frozen;
   Symbols symbols;
   ModeMatrix x;
-  // Of one row of modes: a polynomial or the work of inversions, factors spread to the parts, matrices.
-  std::vector<double> values, inverse, factor, factors, right;
+  std::vector<double> values, inverse;  // of one row of modes: a polynomial or the work of inversions, matrices
 
-  double base(const ModeBlock& block, int j) const {
+  /// Calls f with the engine there is.
+  template <class F>
+  void with_engine(F&& f) {
+    if (auto* single = std::get_if<Engine<float>>(&engine)) return f(*single);
+    f(std::get<Engine<double>>(engine));
+  }
+  Symbols make_symbols(SymbolKind kind) {
+    Symbols out;
+    with_engine([&](const auto& e) { out = Symbols(e.transform, kind); });
+    return out;
+  }
+  template <class T>
+  double base(const BasicModeBlock<T>& block, int j) const {
     return symbols.outer[static_cast<std::size_t>(block.outer)] + symbols.row[static_cast<std::size_t>(block.first_row + j)];
   }
-  void solve_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind);
-  void solve_coupled_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind);
-  void solve_block(const ModeBlock& block, int steps, Kind kind);
+  void resize();
+  template <class T>
+  void solve_row(Engine<T>& e, const BasicModeBlock<T>& block, int j, Kind kind);
+  template <class T>
+  void solve_coupled_row(Engine<T>& e, const BasicModeBlock<T>& block, int j, Kind kind);
+  template <class T>
+  void solve_block(Engine<T>& e, const BasicModeBlock<T>& block, Kind kind);
   /// Levels first ... first + count - 1 := p^{-1} of levels 0 ... count - 1, times scale.
-  void inverse_block(const ModeBlock& block, const SymbolPolynomial& p, int count, int first, double scale);
+  template <class T>
+  void inverse_block(Engine<T>& e, const BasicModeBlock<T>& block, const SymbolPolynomial& p, int count, int first, double scale);
 };
 
-void ImplicitPreconditioner::State::solve_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind) {
+void ImplicitPreconditioner::State::resize() {
+  const auto S = static_cast<std::size_t>(x.size());
+  const std::size_t n = symbols.column.size(), matrices = x.coupling.empty() ? 0 : S * S;
+  values.resize(2 * matrices * lanes + S * n);
+  inverse.resize(matrices * n);
+  with_engine([&](auto& e) {
+    e.factors.resize(std::max<std::size_t>(matrices, 1) * 2 * n);
+    e.right.resize(S * lanes);
+  });
+}
+
+template <class T>
+void ImplicitPreconditioner::State::solve_row(Engine<T>& e, const BasicModeBlock<T>& block, int j, Kind kind) {
   const int S = x.size(), n = block.columns * block.parts;
+  const auto scale = static_cast<T>(e.transform.normalisation());
   for (int s = 0; s < S; ++s) {
-    evaluate(x.diagonal[static_cast<std::size_t>(s)], l0, symbols.column, values.data());
+    evaluate(x.diagonal[static_cast<std::size_t>(s)], base(block, j), symbols.column, values.data());
     for (int i = 0; i < block.columns; ++i) values[static_cast<std::size_t>(i)] = 1 / values[static_cast<std::size_t>(i)];
-    spread(values.data(), block.columns, block.parts, 1.0, factor.data());
-    double* const first = row + s * block.level_stride;
-    if (kind != Kind::Transpose) sweep(first, S * block.level_stride, steps, n, factor.data(), scale, false);
-    if (kind != Kind::Inverse) sweep(first, S * block.level_stride, steps, n, factor.data(), kind == Kind::Normal ? 1.0 : scale, true);
+    spread(values.data(), block.columns, block.parts, 1.0, e.factors.data());
+    T* const row = block.data + s * block.level_stride + j * block.pitch;
+    if (kind != Kind::Transpose) sweep(row, S * block.level_stride, steps, n, e.factors.data(), scale, false);
+    if (kind != Kind::Inverse) sweep(row, S * block.level_stride, steps, n, e.factors.data(), kind == Kind::Normal ? T{1} : scale, true);
   }
 }
 
-void ImplicitPreconditioner::State::solve_coupled_row(const ModeBlock& block, double l0, double* row, int steps, double scale, Kind kind) {
+template <class T>
+void ImplicitPreconditioner::State::solve_coupled_row(Engine<T>& e, const BasicModeBlock<T>& block, int j, Kind kind) {
   const int S = x.size(), modes = static_cast<int>(symbols.column.size()), n = static_cast<int>(whole(block.columns * block.parts));
-  x.invert(l0, symbols.column, inverse.data(), values.data());
-  for (int e = 0; e < S * S; ++e)
-    spread(inverse.data() + static_cast<std::ptrdiff_t>(e) * modes, n / block.parts, block.parts, 1.0,
-           factors.data() + static_cast<std::ptrdiff_t>(e) * n);
-  if (kind != Kind::Transpose) coupled_sweep(row, block.level_stride, steps, S, n, factors.data(), scale, false, right.data());
+  const auto scale = static_cast<T>(e.transform.normalisation());
+  T* const row = block.data + j * block.pitch;
+  x.invert(base(block, j), symbols.column, inverse.data(), values.data());
+  for (int k = 0; k < S * S; ++k)
+    spread(inverse.data() + static_cast<std::ptrdiff_t>(k) * modes, n / block.parts, block.parts, 1.0,
+           e.factors.data() + static_cast<std::ptrdiff_t>(k) * n);
+  if (kind != Kind::Transpose) coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), scale, false, e.right.data());
   if (kind != Kind::Inverse)
-    coupled_sweep(row, block.level_stride, steps, S, n, factors.data(), kind == Kind::Normal ? 1.0 : scale, true, right.data());
+    coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), kind == Kind::Normal ? T{1} : scale, true, e.right.data());
 }
 
-void ImplicitPreconditioner::State::solve_block(const ModeBlock& block, int steps, Kind kind) {
-  const double scale = transform.normalisation();
+template <class T>
+void ImplicitPreconditioner::State::solve_block(Engine<T>& e, const BasicModeBlock<T>& block, Kind kind) {
   for (int j = 0; j < block.rows; ++j) {
-    double* const row = block.data + j * block.pitch;
     if (x.coupling.empty())
-      solve_row(block, base(block, j), row, steps, scale, kind);
+      solve_row(e, block, j, kind);
     else
-      solve_coupled_row(block, base(block, j), row, steps, scale, kind);
+      solve_coupled_row(e, block, j, kind);
   }
 }
 
-void ImplicitPreconditioner::State::inverse_block(const ModeBlock& block, const SymbolPolynomial& p, int count, int first, double scale) {
+template <class T>
+void ImplicitPreconditioner::State::inverse_block(Engine<T>& e, const BasicModeBlock<T>& block, const SymbolPolynomial& p, int count, int first,
+                                                  double scale) {
   const int n = block.columns * block.parts;
   for (int j = 0; j < block.rows; ++j) {
     evaluate(p, base(block, j), symbols.column, values.data());
@@ -266,20 +315,21 @@ void ImplicitPreconditioner::State::inverse_block(const ModeBlock& block, const 
       double& v = values[static_cast<std::size_t>(i)];
       v = v == 0 ? 0.0 : 1 / v;
     }
-    spread(values.data(), block.columns, block.parts, scale, factor.data());
+    spread(values.data(), block.columns, block.parts, scale, e.factors.data());
+    const T* __restrict f = e.factors.data();
     for (int l = 0; l < count; ++l) {
-      const double* const from = block.data + l * block.level_stride + j * block.pitch;
-      double* const to = block.data + (first + l) * block.level_stride + j * block.pitch;
-      for (int i = 0; i < n; ++i) to[i] = factor[static_cast<std::size_t>(i)] * from[i];
+      const T* const from = block.data + l * block.level_stride + j * block.pitch;
+      T* const to = block.data + (first + l) * block.level_stride + j * block.pitch;
+      for (int i = 0; i < n; ++i) to[i] = f[i] * from[i];
     }
   }
 }
 
-ImplicitPreconditioner::ImplicitPreconditioner(LayoutPtr layout, int steps, int components, bool)
+ImplicitPreconditioner::ImplicitPreconditioner(LayoutPtr layout, int steps, int components, bool single)
     : layout_(std::move(layout)), steps_(steps), components_(components) {
   if (steps < 1 || components < 1)
     throw InputError(fmt::format("preconditioner of implicit steps: {} steps of {} components, both must be >= 1", steps, components));
-  state_ = std::make_unique<State>(layout_, steps * components);
+  state_ = std::make_unique<State>(layout_, steps, components, single);
 }
 
 ImplicitPreconditioner::~ImplicitPreconditioner() = default;
@@ -304,7 +354,7 @@ void ImplicitPreconditioner::set(double tau, const FrozenOperator& frozen) {
   }
   if (std::any_of(frozen.coupling.begin(), frozen.coupling.end(), [](double c) { return c != 0; }))
     for (double c : frozen.coupling) x.coupling.push_back(tau * c);
-  Symbols symbols = frozen.kind == now.kind ? state.symbols : Symbols(state.transform, frozen.kind);
+  Symbols symbols = frozen.kind == now.kind ? state.symbols : state.make_symbols(frozen.kind);
   if (x.coupling.empty())
     for (const SymbolPolynomial& p : x.diagonal) check_positive(p, symbols, tau);
   else
@@ -314,43 +364,50 @@ void ImplicitPreconditioner::set(double tau, const FrozenOperator& frozen) {
   now = frozen;
   state.symbols = std::move(symbols);
   state.x = std::move(x);
-  if (state.x.coupling.empty() || !state.right.empty()) return;
-  const std::size_t n = state.symbols.column.size();
-  state.values.resize(2 * S * S * lanes + S * n);
-  state.inverse.resize(S * S * n);
-  state.factors.resize(S * S * 2 * n);
-  state.right.resize(S * lanes);
+  state.resize();
 }
 
 void ImplicitPreconditioner::apply(const SpectralTransform::Source& source, const SpectralTransform::Sink& sink, Kind kind) {
-  if (!(tau_ > 0)) throw InternalError("preconditioner of implicit steps: apply before set");
-  state_->transform.solve(
-      source, [&](const ModeBlock& block) { state_->solve_block(block, steps_, kind); }, sink);
+  check_set();
+  state_->with_engine([&]<class T>(Engine<T>& e) {
+    e.transform.solve(
+        source, [&](const BasicModeBlock<T>& block) { state_->solve_block(e, block, kind); }, sink);
+  });
   transforms_ += 2L * steps_ * components_;
 }
 
 void ImplicitPreconditioner::apply(const Field& in, Field& out, Kind kind) { apply(SpectralTransform::from(in), SpectralTransform::to(out), kind); }
 
 void ImplicitPreconditioner::apply_inverse(const SymbolPolynomial& p, const Field& in, Field& out) {
+  check_set();
   const int levels = steps_ * components_;
-  state_->transform.solve(
-      in, [&](const ModeBlock& block) { state_->inverse_block(block, p, levels, 0, state_->transform.normalisation()); }, out);
+  state_->with_engine([&]<class T>(Engine<T>& e) {
+    const double scale = e.transform.normalisation();
+    e.transform.solve(
+        in, [&](const BasicModeBlock<T>& block) { state_->inverse_block(e, block, p, levels, 0, scale); }, out);
+  });
   transforms_ += 2L * levels;
 }
 
 void ImplicitPreconditioner::apply_with_inverse(const SymbolPolynomial& p, const SpectralTransform::Source& source,
                                                 const SpectralTransform::Sink& sink) {
-  if (!(tau_ > 0)) throw InternalError("preconditioner of implicit steps: apply before set");
+  check_set();
   const int levels = steps_ * components_;
-  if (!state_->wide) state_->wide = std::make_unique<SpectralTransform>(layout_, 2 * levels);
-  state_->wide->solve(
-      source,
-      [&](const ModeBlock& block) {
-        state_->solve_block(block, steps_, Kind::Inverse);
-        state_->inverse_block(block, p, levels, levels, 1.0);
-      },
-      sink, levels);
+  state_->with_engine([&]<class T>(Engine<T>& e) {
+    if (!e.wide) e.wide = std::make_unique<BasicSpectralTransform<T>>(layout_, 2 * levels);
+    e.wide->solve(
+        source,
+        [&](const BasicModeBlock<T>& block) {
+          state_->solve_block(e, block, Kind::Inverse);
+          state_->inverse_block(e, block, p, levels, levels, 1.0);
+        },
+        sink, levels);
+  });
   transforms_ += 3L * levels;
+}
+
+void ImplicitPreconditioner::check_set() const {
+  if (!(tau_ > 0)) throw InternalError("preconditioner of implicit steps: set must come first");
 }
 
 }  // namespace wasserflow

@@ -14,7 +14,7 @@ namespace wasserflow {
 class ImplicitPreconditioner {
  public:
   enum class Kind { Inverse, Transpose, Normal };  ///< M^{-1}, M^{-T}, M^{-T} M^{-1}
-  /// `single`: transforms in float32 (half the traffic; relative accuracy 1e-7 of the result).
+  /// `single`: transforms in float32 (half the traffic; relative accuracy of about 1e-6).
   /// @note Collective.
   ImplicitPreconditioner(LayoutPtr layout, int steps, int components, bool single = false);
   ~ImplicitPreconditioner();
@@ -43,6 +43,8 @@ class ImplicitPreconditioner {
   long transform_pairs() const { return (transforms_ + 1) / 2; }  ///< since construction: pairs of one level (work), for reports
 
  private:
+  void check_set() const;
+
   struct State;
   LayoutPtr layout_;
   int steps_, components_;

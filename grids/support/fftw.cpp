@@ -8,12 +8,13 @@
 
 namespace wasserflow {
 
-FftwBuffer::FftwBuffer(std::size_t doubles) : size_(doubles) {
+template <class T>
+FftwBuffer<T>::FftwBuffer(std::size_t size) : size_(size) {
   constexpr std::size_t line = 64, huge = std::size_t{1} << 21;
-  const bool large = doubles * sizeof(double) >= huge;
+  const bool large = size * sizeof(T) >= huge;
   const std::size_t unit = large ? huge : line;
-  const std::size_t bytes = (doubles * sizeof(double) / unit + 1) * unit;
-  data_ = static_cast<double*>(std::aligned_alloc(unit, bytes));
+  const std::size_t bytes = (size * sizeof(T) / unit + 1) * unit;
+  data_ = static_cast<T*>(std::aligned_alloc(unit, bytes));
   if (!data_) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
   if (large) madvise(data_, bytes, MADV_HUGEPAGE);  // advice only: nothing is lost where it is refused
@@ -21,6 +22,12 @@ FftwBuffer::FftwBuffer(std::size_t doubles) : size_(doubles) {
   std::memset(data_, 0, bytes);
 }
 
-FftwBuffer::~FftwBuffer() { std::free(data_); }
+template <class T>
+FftwBuffer<T>::~FftwBuffer() {
+  std::free(data_);
+}
+
+template class FftwBuffer<double>;
+template class FftwBuffer<float>;
 
 }  // namespace wasserflow

@@ -17,12 +17,15 @@ namespace {
 using Vector = std::vector<double>;  // all points of the grid, on every rank
 using Kind = ImplicitPreconditioner::Kind;
 
+/// All mixes of boundary kinds in one and two dimensions, some in three.
 std::vector<std::vector<Boundary>> mixes(int dim) {
+  constexpr Boundary p = Boundary::Periodic, n = Boundary::NoFlux, d = Boundary::Dirichlet;
+  if (dim == 3) return {{p, p, p}, {n, n, n}, {d, p, n}, {n, d, p}};
   std::vector<std::vector<Boundary>> all{{}};
-  for (int d = 0; d < dim; ++d) {
+  for (int axis = 0; axis < dim; ++axis) {
     std::vector<std::vector<Boundary>> longer;
     for (const auto& mix : all)
-      for (Boundary kind : {Boundary::Periodic, Boundary::NoFlux, Boundary::Dirichlet}) {
+      for (Boundary kind : {p, n, d}) {
         longer.push_back(mix);
         longer.back().push_back(kind);
       }
@@ -259,6 +262,33 @@ BOOST_AUTO_TEST_CASE(steps_that_are_too_large) {
   BOOST_CHECK_NO_THROW(pair.set(0.5, coupled));
 }
 
+BOOST_AUTO_TEST_CASE(float_transforms) {
+  for (int dim = 1; dim <= 3; ++dim)
+    for (const auto& mix : mixes(dim))
+      for (const FrozenOperator& frozen : operators()) {
+        const int S = static_cast<int>(frozen.linear.size());
+        const LayoutPtr layout = make_layout(MPI_COMM_WORLD, box(mix, dim == 3 ? std::vector<int>{9, 6, 11} : std::vector<int>{26, 19}));
+        const Field u = field_of(layout, noise_levels(layout->grid(), 2 * S));
+        ImplicitPreconditioner precondition(layout, 2, S), single(layout, 2, S, true);
+        precondition.set(0.1, frozen);
+        single.set(0.1, frozen);
+        Field a(layout, 4 * S), b(layout, 4 * S);
+        for (Kind kind : {Kind::Inverse, Kind::Transpose, Kind::Normal}) {
+          precondition.apply(u, a, kind);
+          single.apply(u, b, kind);
+          BOOST_TEST(distance(b, a) < 1e-5);
+          BOOST_TEST(distance(b, a) > 0.0);
+        }
+        const SymbolPolynomial p{1.0, 0.2};
+        precondition.apply_with_inverse(p, SpectralTransform::from(u), SpectralTransform::to(a));
+        single.apply_with_inverse(p, SpectralTransform::from(u), SpectralTransform::to(b));
+        BOOST_TEST(distance(b, a) < 1e-5);
+        precondition.apply_inverse(p, u, a);
+        single.apply_inverse(p, u, b);
+        BOOST_TEST(distance(b, a) < 1e-5);
+      }
+}
+
 BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_ranks) {
   for (int dim = 1; dim <= 3; ++dim)
     for (const auto& mix : mixes(dim))
@@ -266,19 +296,21 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_ranks) {
         const int S = static_cast<int>(frozen.linear.size());
         const Grid grid = box(mix, dim == 3 ? std::vector<int>{9, 6, 11} : std::vector<int>{26, 19});
         const std::vector<Vector> u = noise_levels(grid, 2 * S);
-        const auto run = [&](MPI_Comm comm) {
+        const auto run = [&](MPI_Comm comm, bool single) {
           const LayoutPtr layout = make_layout(comm, grid);
-          ImplicitPreconditioner precondition(layout, 2, S);
+          ImplicitPreconditioner precondition(layout, 2, S, single);
           precondition.set(0.1, frozen);
           Field out(layout, 2 * S);
           precondition.apply(field_of(layout, u), out, Kind::Normal);
           return out;
         };
-        const Field a = run(MPI_COMM_WORLD), b = run(MPI_COMM_SELF);
-        int different = 0;
-        for (int l = 0; l < 2 * S; ++l)
-          different +=
-              std::memcmp(a.level(l), b.level(l) + a.layout().global_offset(), static_cast<std::size_t>(a.layout().owned()) * sizeof(double)) != 0;
-        BOOST_TEST(different == 0);
+        for (bool single : {false, true}) {
+          const Field a = run(MPI_COMM_WORLD, single), b = run(MPI_COMM_SELF, single);
+          int different = 0;
+          for (int l = 0; l < 2 * S; ++l)
+            different +=
+                std::memcmp(a.level(l), b.level(l) + a.layout().global_offset(), static_cast<std::size_t>(a.layout().owned()) * sizeof(double)) != 0;
+          BOOST_TEST(different == 0);
+        }
       }
 }

@@ -323,6 +323,53 @@ BOOST_AUTO_TEST_CASE(fields_larger_than_the_caches) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(float_transforms) {
+  // Against double ones with the same visitor, and bit for bit on any number of ranks.
+  for (int dim = 1; dim <= 3; ++dim)
+    for (const auto& mix : mixes(dim))
+      for (const auto& cells : {std::vector<int>{32, 24, 16}, std::vector<int>{33, 7, 5}}) {
+        const Grid grid = box(mix, dim == 2 ? std::vector<int>{cells[0], cells[2]} : cells);
+        const LayoutPtr shared = make_layout(MPI_COMM_WORLD, grid), own = make_layout(MPI_COMM_SELF, grid);
+        const auto solve = [](const LayoutPtr& layout, auto number) {
+          using T = decltype(number);
+          BasicSpectralTransform<T> transform(layout, 3);
+          const auto scale = static_cast<T>(transform.normalisation());
+          const Field u = noise_field(layout, 2);
+          Field v(layout, 3);
+          for (int repeat = 0; repeat < 2; ++repeat)
+            transform.solve(
+                SpectralTransform::from(u),
+                [&](const BasicModeBlock<T>& block) {
+                  for (int l = 0; l < 2; ++l)
+                    for (int j = 0; j < block.rows; ++j) {
+                      T* row = block.data + l * block.level_stride + j * block.pitch;
+                      for (int i = 0; i < block.columns; ++i)
+                        for (int c = i * block.parts; c < (i + 1) * block.parts; ++c) {
+                          row[c] *= scale / static_cast<T>(1.5 + l + 0.1 * (block.first_row + j) + 0.5 * i + 0.25 * block.outer);
+                          if (l == 0) row[c + 2 * block.level_stride] = row[c];  // level 2 is not from the source
+                        }
+                    }
+                },
+                SpectralTransform::to(v), 2);
+          return v;
+        };
+        const Field a = solve(shared, float{}), b = solve(own, float{}), c = solve(shared, double{});
+        int different = 0;
+        double error = 0, size = 0;
+        for (int l = 0; l < 3; ++l) {
+          different += std::memcmp(a.level(l), b.level(l) + shared->global_offset(), static_cast<std::size_t>(shared->owned()) * sizeof(double)) != 0;
+          for (std::ptrdiff_t i = 0; i < shared->owned(); ++i) {
+            error = std::max(error, std::abs(a.level(l)[i] - c.level(l)[i]));
+            size = std::max(size, std::abs(c.level(l)[i]));
+          }
+          different += l == 2 && std::memcmp(a.level(0), a.level(2), static_cast<std::size_t>(shared->owned()) * sizeof(double)) != 0;
+        }
+        BOOST_TEST(different == 0);
+        BOOST_TEST(max_over_ranks(error) < 2e-6 * max_over_ranks(size));
+        BOOST_TEST(max_over_ranks(error) > 0.0);
+      }
+}
+
 BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_ranks) {
   for (int dim = 1; dim <= 3; ++dim)
     for (const auto& mix : mixes(dim))
