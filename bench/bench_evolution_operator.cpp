@@ -1,4 +1,5 @@
-// Cost of R(u, t) and of its derivative and adjoint for each equation: nanoseconds a point and a pass, all stages included, in one process.
+// Cost of R(u, t), of its derivative and adjoint and of the energy for each equation: nanoseconds a point and a pass, all stages included, in one
+// process.
 //   bench_evolution_operator [--benchmark_filter=...]
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -36,7 +37,7 @@ ReactionDiffusionEquation equation(const std::string& type) {
   return e;
 }
 
-enum class Pass { Value, Derivative, Adjoint };
+enum class Pass { Value, Derivative, Adjoint, Energy };
 
 void rows(benchmark::State& state, const std::string& type, int dim, int cells, Pass pass) {
   std::vector<Axis> axes(static_cast<std::size_t>(dim), Axis{0, 2 * std::numbers::pi, cells, Boundary::Periodic, 0});
@@ -52,6 +53,10 @@ void rows(benchmark::State& state, const std::string& type, int dim, int cells, 
     if (pass == Pass::Value) op->prepare(u, times);
     if (pass == Pass::Derivative) op->prepare_derivative(v);
     if (pass == Pass::Adjoint) op->prepare_adjoint(v);
+    if (pass == Pass::Energy) {
+      benchmark::DoNotOptimize(op->energy(u));
+      continue;
+    }
     for (int r = 0; r < layout->rows(); ++r) {
       if (pass == Pass::Value) op->value_row(0, r, out.data());
       if (pass == Pass::Derivative) op->derivative_row(0, r, out.data());
@@ -73,8 +78,8 @@ int main(int argc, char** argv) {
   };
   for (const std::string type : {"allen_cahn", "variable_allen_cahn", "cahn_hilliard", "mobility", "functionalised", "spectral_cahn_hilliard"})
     for (const Box box : {Box{2, 256}, Box{2, 1024}, Box{3, 64}})
-      for (const auto& [name, pass] :
-           {std::pair{"value", Pass::Value}, std::pair{"derivative", Pass::Derivative}, std::pair{"adjoint", Pass::Adjoint}})
+      for (const auto& [name, pass] : {std::pair{"value", Pass::Value}, std::pair{"derivative", Pass::Derivative},
+                                       std::pair{"adjoint", Pass::Adjoint}, std::pair{"energy", Pass::Energy}})
         benchmark::RegisterBenchmark(fmt::format("{}/{}^{}/{}", type, box.cells, box.dim, name).c_str(), rows, type, box.dim, box.cells, pass)
             ->Unit(benchmark::kMicrosecond);
   benchmark::Initialize(&argc, argv);

@@ -38,6 +38,35 @@ void constant_row(const Near& w, int n, const std::array<double, 3>& weight, dou
   if (n > 1) point(n - 1, u[n - 2], w.right);
 }
 
+/// out = weight times the sums over both x faces of each cell of c (D a)(D b); c null: 1.
+template <class Near>
+void pair_along_row(const Near& a, const Near& b, const double* __restrict c, int n, double weight, double* __restrict out) {
+  const double* __restrict u = a.u;
+  const double* __restrict v = b.u;
+  const auto end = [&](int i) {
+    const double low = (u[i] - (i > 0 ? u[i - 1] : a.left)) * (v[i] - (i > 0 ? v[i - 1] : b.left));
+    const double high = (u[i] - (i < n - 1 ? u[i + 1] : a.right)) * (v[i] - (i < n - 1 ? v[i + 1] : b.right));
+    out[i] = c ? weight * (c[i] * low + c[i + 1] * high) : weight * (low + high);
+  };
+  end(0);
+  if (n > 1) end(n - 1);
+  const auto low = [&](int i) { return (u[i] - u[i - 1]) * (v[i] - v[i - 1]); };
+  const auto high = [&](int i) { return (u[i] - u[i + 1]) * (v[i] - v[i + 1]); };
+  if (c)
+    for (int i = 1; i < n - 1; ++i) out[i] = weight * (c[i] * low(i) + c[i + 1] * high(i));
+  else
+    for (int i = 1; i < n - 1; ++i) out[i] = weight * (low(i) + high(i));
+}
+
+/// out += the same for the faces between a row and one beside it.
+void pair_across_row(const double* __restrict u, const double* __restrict v, const double* __restrict u_beside, const double* __restrict v_beside,
+                     double sign, const double* __restrict c, int n, double weight, double* __restrict out) {
+  if (c)
+    for (int i = 0; i < n; ++i) out[i] += weight * c[i] * ((u[i] - sign * u_beside[i]) * (v[i] - sign * v_beside[i]));
+  else
+    for (int i = 0; i < n; ++i) out[i] += weight * ((u[i] - sign * u_beside[i]) * (v[i] - sign * v_beside[i]));
+}
+
 }  // namespace
 
 DiffusionStencil::DiffusionStencil(LayoutPtr layout)
@@ -205,24 +234,16 @@ void DiffusionStencil::variable_row(const Near& w, const Faces& c, int n, double
   }
 }
 
-void DiffusionStencil::pair_row(const double* v, const double* w, int r, double* __restrict out, bool walls) const {
+void DiffusionStencil::pair_row(const double* v, const double* w, int r, double* out, bool walls) const {
   const Near a = near(v, r, walls), b = near(w, r, walls);
-  const int n = row_length(r);
   const Faces c = variable_ ? faces(r) : Faces{};
-  const double wx = 0.5 * weight_[0] * constant_;
-  for (int i = 0; i < n; ++i) {
-    const double low = (a.u[i] - (i > 0 ? a.u[i - 1] : a.left)) * (b.u[i] - (i > 0 ? b.u[i - 1] : b.left));
-    const double high = (a.u[i] - (i < n - 1 ? a.u[i + 1] : a.right)) * (b.u[i] - (i < n - 1 ? b.u[i + 1] : b.right));
-    out[i] = variable_ ? wx * (c.x[i] * low + c.x[i + 1] * high) : wx * (low + high);
-  }
+  std::array<double, 3> weight = weight_;
+  for (double& x : weight) x *= 0.5 * constant_;
+  pair_along_row(a, b, c.x, row_length(r), weight[0], out);
   for (int d = 1; d < dim_; ++d) {
     const std::size_t k = at(d - 1);
-    const double wd = 0.5 * weight_[at(d)] * constant_, low_sign = a.low_sign[k], high_sign = a.high_sign[k];
-    for (int i = 0; i < n; ++i) {
-      const double low = (a.u[i] - low_sign * a.low[k][i]) * (b.u[i] - low_sign * b.low[k][i]);
-      const double high = (a.u[i] - high_sign * a.high[k][i]) * (b.u[i] - high_sign * b.high[k][i]);
-      out[i] += variable_ ? wd * (c.low[k][i] * low + c.high[k][i] * high) : wd * (low + high);
-    }
+    pair_across_row(a.u, b.u, a.low[k], b.low[k], a.low_sign[k], c.low[k], row_length(r), weight[at(d)], out);
+    pair_across_row(a.u, b.u, a.high[k], b.high[k], a.high_sign[k], c.high[k], row_length(r), weight[at(d)], out);
   }
 }
 

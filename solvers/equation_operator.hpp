@@ -36,7 +36,7 @@ class EquationOperator : public EvolutionOperator {
   /// Exchanges the ghosts of the steps of v that belong to the state, and returns their number.
   int take_argument(Field& v) const;
 
-  /// -sum over the grid of rows, the same bits on any number of ranks; row(r, out) writes the terms.
+  /// Sum over the grid of rows, the same bits on any number of ranks; row(r, out) writes the terms.
   double total(const std::function<void(int r, double* out)>& row) const;
   /// What stands for W'' in constant-coefficient operators (see make_evolution_operator).
   double curvature(const Potential& potential, Field* state, int level) const;
