@@ -1,4 +1,8 @@
 /// Newton's method for one implicit step: PETSc's SNES and KSP with M as a shell preconditioner.
+///
+/// Gradient flows are searched along Newton's direction for a lower incremental energy (solvers/incremental_energy.hpp), for |F| may have to grow on
+/// the way to a minimum of it: with the other sign where DF is indefinite and the direction goes uphill, and along -M^{-1} F where it leads nowhere.
+/// Other systems are searched for a lower |F|, by PETSc's backtracking.
 #include <petscsnes.h>
 
 #include <algorithm>
@@ -6,7 +10,7 @@
 #include <exception>
 #include <limits>
 
-#include "grids/reduce.hpp"
+#include "solvers/incremental_energy.hpp"
 #include "solvers/nonlinear_solver.hpp"
 
 namespace wasserflow {
@@ -20,6 +24,8 @@ using VecHandle = PetscHandle<Vec, VecDestroy>;
 constexpr double progress = 0.7;
 constexpr int idle_limit = 12;
 constexpr double blow_up = 1e6;
+// More directions than this that go uphill: DF is indefinite around, and other methods are better off.
+constexpr int uphill_limit = 6;
 
 /// Owned values of all levels, one after the other, from and to a Vec of the same order.
 void gather(const Field& field, Vec to) {
@@ -55,7 +61,7 @@ class NewtonKrylov final : public NonlinearSolver {
     report.method = name_;
     residuals_.clear();
     least_ = std::numeric_limits<double>::infinity();
-    idle_ = 0;
+    idle_ = uphill_ = 0;
     failure_ = nullptr;
     bounded_ = false;
     for (int s = 0; s < system.components(); ++s) {
@@ -63,11 +69,27 @@ class NewtonKrylov final : public NonlinearSolver {
       bounded_ = bounded_ || std::isfinite(lower) || std::isfinite(upper);
     }
 
+    conserves_ = system.op().conserves_mass();
+    keep_means(U);
+    energies_ = IncrementalEnergy::exists(system);
+    if (energies_ && !phi_.begin(system, U)) {
+      report.reason = StopReason::Diverged;
+      report.residual = std::numeric_limits<double>::quiet_NaN();
+      attempts_.assign(1, report);
+      return report;
+    }
+    if (energies_) here_ = phi_.energy(U);
+    SNESLineSearch search = nullptr;
+    petsc_check(SNESGetLineSearch(snes_.get(), &search));
+    petsc_check(SNESLineSearchSetType(search, energies_ ? SNESLINESEARCHSHELL : SNESLINESEARCHBT));
+    if (energies_) petsc_check(SNESLineSearchShellSetUserFunc(search, &NewtonKrylov::search, this));
+
     gather(U, x_.get());
     const PetscErrorCode code = SNESSolve(snes_.get(), nullptr, x_.get());
     if (failure_) std::rethrow_exception(failure_);
     petsc_check(code);
     scatter(x_.get(), U);
+    keep_means(U);
 
     SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
     PetscInt steps = 0, krylov = 0;
@@ -113,9 +135,6 @@ class NewtonKrylov final : public NonlinearSolver {
     // A step that is exact to the Krylov solver's limit is still a step: the line search says whether it helps.
     petsc_check(SNESKSPSetUseEW(snes, PETSC_TRUE));
     petsc_check(SNESKSPSetParametersEW(snes, 2, 0.1, 0.5, 0.9, 2, PETSC_DEFAULT, PETSC_DEFAULT));
-    SNESLineSearch search = nullptr;
-    petsc_check(SNESGetLineSearch(snes, &search));
-    petsc_check(SNESLineSearchSetType(search, SNESLINESEARCHBT));
 
     // FGMRES needs as many applications of M^{-1} as it takes iterations; GMRES one more a Newton step.
     KSP ksp = nullptr;
@@ -123,6 +142,7 @@ class NewtonKrylov final : public NonlinearSolver {
     petsc_check(SNESGetKSP(snes, &ksp));
     petsc_check(KSPSetType(ksp, KSPFGMRES));
     petsc_check(KSPGMRESSetRestart(ksp, 40));
+    petsc_check(KSPGMRESSetCGSRefinementType(ksp, KSP_GMRES_CGS_REFINE_IFNEEDED));
     petsc_check(KSPSetTolerances(ksp, 1e-2, 0, 1e8, std::min(parameters_.max_iterations, 80)));
     petsc_check(KSPGetPC(ksp, &pc));
     petsc_check(PCSetType(pc, PCSHELL));
@@ -130,6 +150,27 @@ class NewtonKrylov final : public NonlinearSolver {
     petsc_check(PCShellSetApply(pc, &NewtonKrylov::precondition));
     petsc_check(PCShellSetName(pc, "M"));
     petsc_check(SNESSetFromOptions(snes));
+  }
+
+  /// Mean over the grid of the owned values of a level.
+  /// @note Collective.
+  double mean(const double* values) {
+    return sums_(*layout_, 1,
+                 [values](std::ptrdiff_t o, int n, double* out) {
+                   double s = 0;
+                   for (int i = 0; i < n; ++i) s += values[o + i];
+                   out[0] = s;
+                 })[0] /
+           static_cast<double>(layout_->grid().size());
+  }
+  void add_to_all(double* values, double shift) const {
+    for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i) values[i] += shift;
+  }
+  /// Gives all steps the means of `known`, which they have in the answer.
+  void keep_means(Field& U) {
+    if (!conserves_) return;
+    const Field& known = system_->known();
+    for (int level = 0; level < levels_; ++level) add_to_all(U.level(level), mean(known.level(level % system_->components())) - mean(U.level(level)));
   }
 
   /// C++ errors must not pass through PETSc's frames: they are kept, PETSc is told of an error, and solve throws them.
@@ -200,8 +241,61 @@ class NewtonKrylov final : public NonlinearSolver {
       self.system_->preconditioner().apply(
           [&](int level, std::ptrdiff_t offset, int count, double* row) { std::copy_n(in + level * n + offset, count, row); },
           [&](int level, std::ptrdiff_t offset, int count, const double* row) { std::copy_n(row, count, out + level * n + offset); });
+      // Rounding must not bring back a mean: Krylov's basis would make it grow.
+      if (self.conserves_)
+        for (int level = 0; level < self.levels_; ++level) self.add_to_all(out + level * n, -self.mean(out + level * n));
       petsc_check(VecRestoreArrayWrite(z, &out));
       petsc_check(VecRestoreArrayRead(y, &in));
+    });
+  }
+
+  /// X <- X - lambda Y by the incremental energy, with F there.
+  static PetscErrorCode search(SNESLineSearch search, void* context) {
+    NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
+    return self.guarded([&] {
+      Vec x = nullptr, f = nullptr, y = nullptr;
+      petsc_check(SNESLineSearchGetVecs(search, &x, &f, &y, nullptr, nullptr));
+      scatter(x, self.state_);
+      scatter(f, self.image_);
+      const Field& F = self.image_;
+      IncrementalEnergy& phi = self.phi_;
+      const auto turn = [](Field& field) {
+        for (double& v : field.owned()) v = -v;
+      };
+      scatter(y, phi.direction());
+      phi.make_image();
+      double slope = -phi.per_product() * dot(F, phi.image());
+      if (slope > 0) ++self.uphill_;
+      if (slope < 0) {  // downhill along -Y, as it should be
+        turn(phi.direction());
+        if (phi.own_image()) turn(phi.image());
+      }
+      slope = -std::fabs(slope);
+      IncrementalEnergy::Search conditions;
+      conditions.decrease = 1e-2;
+      conditions.curvature = IncrementalEnergy::infinity;
+      conditions.tolerance = self.parameters_.tolerance;
+      std::optional<LinePoint> point;
+      if (slope < 0) point = phi.search(self.state_, self.here_, slope, conditions);
+      if (!point) {
+        const double* f_rows = F.level();
+        phi.precondition([f_rows](int, std::ptrdiff_t o, int n, double* row) {
+          for (int i = 0; i < n; ++i) row[i] = -f_rows[o + i];
+        });
+        slope = phi.per_product() * dot(F, phi.image());
+        conditions.decrease = 0.1;
+        if (slope < 0) point = phi.search(self.state_, self.here_, slope, conditions);
+      }
+      if (!point) {
+        petsc_check(SNESLineSearchSetReason(search, SNES_LINESEARCH_FAILED_REDUCT));
+        return;
+      }
+      gather(phi.trial(), x);
+      gather(phi.trial_F(), f);
+      self.here_ = phi.trial_energy();
+      petsc_check(SNESLineSearchSetLambda(search, point->a));
+      petsc_check(SNESLineSearchComputeNorms(search));
+      petsc_check(SNESLineSearchSetReason(search, SNES_LINESEARCH_SUCCEEDED));
     });
   }
 
@@ -224,7 +318,7 @@ class NewtonKrylov final : public NonlinearSolver {
         *reason = SNES_DIVERGED_FNORM_NAN;
       else if (residual < self.parameters_.tolerance)
         *reason = SNES_CONVERGED_FNORM_ABS;
-      else if (residual > blow_up * self.residuals_.front() || self.idle_ > idle_limit)
+      else if (residual > blow_up * self.residuals_.front() || self.uphill_ > uphill_limit || (!self.energies_ && self.idle_ > idle_limit))
         *reason = SNES_DIVERGED_DTOL;
       else if (krylov >= self.parameters_.max_iterations)
         *reason = SNES_DIVERGED_MAX_IT;
@@ -236,7 +330,10 @@ class NewtonKrylov final : public NonlinearSolver {
   std::vector<NonlinearReport> attempts_;
   LayoutPtr layout_;
   int levels_ = 0;
-  bool bounded_ = false;
+  bool bounded_ = false, conserves_ = false, energies_ = false;
+  double here_ = 0;  // energy of the iterate, with energies_
+  IncrementalEnergy phi_;
+  RowSums sums_;
   Field state_, direction_, image_;
   VecHandle x_, f_;
   MatHandle jacobian_;
@@ -244,7 +341,7 @@ class NewtonKrylov final : public NonlinearSolver {
   StepSystem* system_ = nullptr;  // of the solve that runs
   std::vector<double> residuals_;
   double least_ = 0;
-  int idle_ = 0;
+  int idle_ = 0, uphill_ = 0;
   std::exception_ptr failure_;
 };
 

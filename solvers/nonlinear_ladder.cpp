@@ -130,7 +130,7 @@ class Ladder final : public NonlinearSolver {
 };
 
 // What the rungs of "auto" may take: more iterations than they need where they work well, fewer than the next rung needs.
-constexpr int fixed_point_limit = 80;
+constexpr int fixed_point_limit = 100;
 constexpr int newton_limit = 300;
 
 }  // namespace
