@@ -1,4 +1,4 @@
-"""The complete problem files that the documentation shows are accepted by the app, and the input reference is what the app says today."""
+"""The complete problem files that the documentation shows are accepted by their apps, and the input references are what the apps say today."""
 # timeout: 120
 import os
 import pathlib
@@ -7,13 +7,18 @@ import subprocess
 import sys
 
 root, build = (pathlib.Path(os.environ[name]) for name in ("WASSERFLOW_SOURCE_DIR", "WASSERFLOW_BINARY_DIR"))
-app = build / "apps" / "wf-hamilton-jacobi"
+apps = sorted((build / "apps").glob("wf-*"))
+TABLES = {"hamiltonian": "wf-hamilton-jacobi", "equation": "wf-reaction-diffusion"}  # the table that tells whose problem it is
 faults, checked = [], 0
 
 for page in [root / "README.md", *sorted(root.glob("docs/*.md"))]:
     for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S):
         if "[grid]" not in block or "[time]" not in block:
             continue  # an excerpt
+        app = next((build / "apps" / name for table, name in TABLES.items() if re.search(rf"^\[{table}\]", block, flags=re.M)), None)
+        if app is None:
+            faults.append(f"{page}: no app is known for the problem file\n{block}")
+            continue
         problem = pathlib.Path(os.environ["WASSERFLOW_TEST_DIR"]) / f"{page.stem}_{checked}.toml"
         problem.write_text(block, encoding="utf-8")
         done = subprocess.run([app, problem, "--check"], capture_output=True, text=True)
@@ -23,10 +28,13 @@ for page in [root / "README.md", *sorted(root.glob("docs/*.md"))]:
 if checked < 2:
     faults.append(f"only {checked} complete problem files found in the documentation")
 
-reference = root / "docs" / "reference" / "hamilton_jacobi.md"
-done = subprocess.run([app, "--describe", "--format", "markdown"], capture_output=True, text=True)
-if done.returncode != 0 or done.stdout != reference.read_text(encoding="utf-8"):
-    faults.append(f"{reference} is not what the app says about its keys: run tools/docs")
+for app in apps:
+    reference = root / "docs" / "reference" / (app.name.removeprefix("wf-").replace("-", "_") + ".md")
+    done = subprocess.run([app, "--describe", "--format", "markdown"], capture_output=True, text=True)
+    if done.returncode != 0 or not reference.exists() or done.stdout != reference.read_text(encoding="utf-8"):
+        faults.append(f"{reference} is not what {app.name} says about its keys: run tools/docs")
+if not apps:
+    faults.append("no app is built")
 
-print("\n".join(faults) or f"{checked} problem files are accepted, the input reference is up to date")
+print("\n".join(faults) or f"{checked} problem files are accepted, the input references are up to date")
 sys.exit(1 if faults else 0)

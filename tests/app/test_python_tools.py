@@ -158,6 +158,55 @@ def test_plot(dim, path):
     assert done.returncode != 0 and "no such run directory" in done.stderr and "Traceback" not in done.stderr
 
 
+PHASES = """[grid]
+upper = [0.5, 0.5]
+cells = [32, 24]
+[equation]
+type = "allen_cahn"
+a = 0.01
+b = 100.0
+[time]
+final = 0.02
+dt = 0.002
+[initial]
+u = "tanh((0.15 - sqrt((x-0.25)^2 + (y-0.25)^2)) / 0.015)"
+[output]
+interval = 0.004
+diagnostics = ["energy", "mass", "front_position"]
+diagnostics_every = 2
+"""
+
+
+def test_phases():
+    """A run of wf-reaction-diffusion: words and missing values in its history, pictures of its diagnostics, a film."""
+    (HERE / "phases.toml").write_text(PHASES)
+    app = pathlib.Path(os.environ["WASSERFLOW_BINARY_DIR"]) / "apps" / "wf-reaction-diffusion"
+    path = HERE / "phases"
+    subprocess.run([app, HERE / "phases.toml", "--output", path, "--log", "quiet"], check=True)
+    run = wasserflow.open_run(path)
+    np.testing.assert_allclose(run.u.times, 0.004 * np.arange(6), atol=1e-14)
+    history = run.history
+    assert history["method"].dtype.kind == "U" and len(set(history["method"])) >= 1
+    assert np.isnan(history["energy"]).any() and np.all(np.diff(history["energy"][np.isfinite(history["energy"])]) <= 0)
+    done = tool("wf-plot", path)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (path / "pictures").iterdir()} == {"history.png", "diagnostics.png", "u.png"}
+    film = HERE / "film.gif"
+    done = tool("wf-plot", path, "--animate", "u", "--output", film)
+    assert done.returncode == 0, done.stderr
+    from PIL import Image
+    with Image.open(film) as image:
+        assert image.n_frames == 6
+        image.seek(0)
+        first = np.array(image.convert("RGB")).astype(int)
+        image.seek(5)
+        assert np.abs(np.array(image.convert("RGB")).astype(int) - first).max() > 50, "the film stands still"
+    done = tool("wf-plot", path, "--animate", "u", "--output", HERE / "frames")
+    assert done.returncode == 0 and len(list((HERE / "frames").glob("u_*.png"))) == 6, done.stderr
+    done = tool("wf-plot", path, "--animate", "v")
+    assert done.returncode != 0 and "no field v" in done.stderr and "Traceback" not in done.stderr
+
+
 def main():
     import matplotlib.image  # noqa: F401
     for dim in (1, 2, 3):
@@ -169,6 +218,8 @@ def main():
     test_index(HERE / "run2")
     test_damage(HERE / "run2")
     print("index and damage: right")
+    test_phases()
+    print("a reaction-diffusion run: right")
 
 
 if __name__ == "__main__":

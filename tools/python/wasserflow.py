@@ -157,7 +157,7 @@ class Run:
 
     @property
     def history(self):
-        """Columns of history.csv by name, {} where there is none."""
+        """Columns of history.csv by name, {} where there is none. Columns of words (the solver of a step) are arrays of text."""
         path = self.path / "history.csv"
         if not path.exists():
             return {}
@@ -167,7 +167,7 @@ class Run:
             return {}
         # A run may be writing just now: a last row that is not whole is left out.
         values = [r for r in rows[1:] if len(r) == len(rows[0])]
-        return {name: np.array([float(r[i]) for r in values]) for i, name in enumerate(rows[0])}
+        return {name: _column([r[i] for r in values]) for i, name in enumerate(rows[0])}
 
     @property
     def trajectories(self):
@@ -298,6 +298,13 @@ def _open(path):
         return h5py.File(path, "r")
     except OSError as error:
         raise RunError(f"{path}: {error}") from None
+
+
+def _column(values):
+    try:
+        return np.array([float(v) for v in values])
+    except ValueError:
+        return np.array(values, dtype=str)
 
 
 def _axis(scale):
