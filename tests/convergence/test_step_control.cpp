@@ -25,6 +25,11 @@ std::unique_ptr<TimeStepper> make(const ReactionDiffusionEquation& equation, con
   return make_time_stepper(p, make_evolution_operator(equation, layout), std::move(solver), test::make_field(layout, initial));
 }
 
+void fail(NonlinearReport& r, StopReason reason) {
+  r.reason = reason;
+  r.residual = 1;
+}
+
 double wave(double x, double, double) { return 0.2 + 0.5 * std::cos(pi * x); }
 
 /// u(t) of u' = b (u - u^3) from u0 and its derivatives.
@@ -164,7 +169,7 @@ BOOST_AUTO_TEST_CASE(failed_solves_halve_the_step) {
         if (now < 2.5 * dt || now > 3.5 * dt || system.tau() < 0.26 * dt * (method == std::string("sdirk2") ? 1 - std::sqrt(0.5) : 1)) return;
         ++failures;
         if (how == std::string("solver"))
-          r.reason = StopReason::IterationLimit;
+          fail(r, StopReason::IterationLimit);
         else if (how == std::string("domain"))
           U.level()[0] = 1.5;
         else
@@ -192,7 +197,7 @@ BOOST_AUTO_TEST_CASE(failed_solves_halve_the_step) {
 BOOST_AUTO_TEST_CASE(a_failed_block_is_cut) {
   auto solver = std::make_unique<test::Picard>(1e-10);
   solver->spoil = [](StepSystem& system, Field&, NonlinearReport& r) {
-    if (system.steps() > 2) r.reason = StopReason::IterationLimit;
+    if (system.steps() > 2) fail(r, StopReason::IterationLimit);
   };
   TimeParameters p = parameters("implicit_euler", 0.01);
   p.block = 8;
@@ -208,23 +213,23 @@ BOOST_AUTO_TEST_CASE(a_failed_block_is_cut) {
 BOOST_AUTO_TEST_CASE(what_never_works_is_reported_and_changes_nothing) {
   for (const char* method : {"implicit_euler", "bdf2", "sdirk2"}) {
     auto solver = std::make_unique<test::Picard>(1e-10);
-    bool fail = false, usable = false;
+    bool failing = false, usable = false;
     solver->spoil = [&](StepSystem&, Field& U, NonlinearReport& r) {
-      if (!fail) return;
-      r.reason = usable ? StopReason::IterationLimit : StopReason::Diverged;
+      if (!failing) return;
+      fail(r, usable ? StopReason::IterationLimit : StopReason::Diverged);
       if (!usable) U.fill(std::nan(""));
     };
     const auto stepper = make(test::allen_cahn(0.1, b), parameters(method, 0.02), std::move(solver), wave);
     (void)stepper->advance(1);
     const Field before = stepper->state().clone();
-    fail = true;
+    failing = true;
     const StepReport r = stepper->advance(1);
     BOOST_TEST((r.diverged && !r.converged && r.rejections == 10 && r.why == "solver" && r.t == 0.02 && stepper->time() == 0.02));
     BOOST_TEST(test::max_difference(before, stepper->state()) == 0.0);
     usable = true;
     const StepReport s = stepper->advance(1);
     BOOST_TEST((!s.diverged && !s.converged && s.why == "solver" && s.dt == std::ldexp(0.02, -10) && stepper->time() == s.t));
-    fail = false;
+    failing = false;
     for (const StepReport& t : test::run(*stepper, 0.2)) BOOST_TEST(t.converged);
     BOOST_TEST(stepper->time() == 0.2);
   }
@@ -242,7 +247,7 @@ BOOST_AUTO_TEST_CASE(stop_and_restart_changes_no_bit) {
         auto solver = std::make_unique<test::Picard>(1e-8);
         if (variant == 2)
           solver->spoil = [](StepSystem& system, Field&, NonlinearReport& r) {
-            if (system.steps() > 3 || (system.steps() == 1 && system.tau() > 0.009)) r.reason = StopReason::IterationLimit;
+            if (system.steps() > 3 || (system.steps() == 1 && system.tau() > 0.009)) fail(r, StopReason::IterationLimit);
           };
         return make(test::allen_cahn(0.1, b), p, std::move(solver), wave);
       };
