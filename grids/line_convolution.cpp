@@ -43,8 +43,8 @@ LineConvolution::LineConvolution(const std::vector<double>& log_weight, int n, i
     outputs_.emplace_back(points * 8);
   }
   std::fill_n(inputs_[0].data(), points * 8, -infinity);
-  exponentials_ = FftwBuffer(points * 8);
-  largest_ = FftwBuffer(tiles * 8);
+  exponentials_ = FftwBuffer<double>(points * 8);
+  largest_ = FftwBuffer<double>(tiles * 8);
 }
 
 void LineConvolution::coordinates(int d, const Axis& axis, int first) {

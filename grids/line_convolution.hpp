@@ -60,10 +60,10 @@ class LineConvolution {
 
   int n_ = 0, reach_ = 0, extra_ = 0, tile_ = 16;
   std::vector<double> weight_;
-  std::vector<FftwBuffer> inputs_, outputs_;
+  std::vector<FftwBuffer<double>> inputs_, outputs_;
   std::vector<double> table_;  ///< exp of log weights of a tile against a tile, by their distance, relative to the largest of each distance
   std::vector<double> top_;    ///< that largest one
-  FftwBuffer exponentials_, largest_;
+  FftwBuffer<double> exponentials_, largest_;
 };
 
 }  // namespace wasserflow
