@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <variant>
 #include <vector>
 
 #include "grids/support/errors.hpp"
+#include "grids/support/pack8.hpp"
 
 namespace wasserflow {
 namespace {
@@ -55,60 +55,67 @@ struct ModeMatrix {
   int size() const { return static_cast<int>(diagonal.size()); }
 
   /// Inverses for a row of modes: entry (s, q) of mode i at inverse[(s S + q) n + i] with n = lambda.size(). `work`: 2 S^2 lanes + S n doubles.
-  /// Returns the smallest pivot relative to the largest entry.
+  /// Returns the smallest pivot relative to the largest entry, 0 where a mode is not finite.
   double invert(double l0, const std::vector<double>& lambda, double* inverse, double* work) const;
 };
+
+/// Gauss-Jordan on [X | 1] of eight modes at a time, with rows exchanged mode by mode without branches. `fixed`: the size when it is known, so that
+/// all stays in registers, or 0. `p`: diagonal polynomials, n values each.
+template <int fixed>
+double invert_packs(int size, const double* coupling, const double* p, int n, double* inverse, double* work) {
+  const int S = fixed > 0 ? fixed : size;
+  double local[fixed > 0 ? 2 * fixed * fixed * lanes : 1];
+  double* const a = fixed > 0 ? local : work;
+  const auto get = [&](int r, int c) { return load8(a + (r * 2 * S + c) * lanes); };
+  const auto set = [&](int r, int c, Pack8 x) { store8(a + (r * 2 * S + c) * lanes, x); };
+  const auto magnitude = [](Pack8 x) { return x < 0.0 ? -x : x; };
+  const Pack8 zero{};
+  Pack8 worst = zero + 1.0;
+  for (int i = 0; i < n; i += lanes) {
+    Pack8 largest = zero;
+    for (int r = 0; r < S; ++r)
+      for (int c = 0; c < S; ++c) {
+        const Pack8 x = r == c ? coupling[r * S + c] + load8(p + r * n + i) : zero + coupling[r * S + c];
+        const Pack8 m = magnitude(x);
+        largest = m > largest ? m : largest;
+        set(r, c, x);
+        set(r, S + c, r == c ? zero + 1.0 : zero);
+      }
+    Pack8 smallest = largest;
+    for (int d = 0; d < S; ++d) {
+      for (int r = d + 1; r < S; ++r) {
+        const auto exchange = magnitude(get(r, d)) > magnitude(get(d, d));
+        for (int c = d; c < 2 * S; ++c) {
+          const Pack8 x = get(d, c), y = get(r, c);
+          set(d, c, exchange ? y : x);
+          set(r, c, exchange ? x : y);
+        }
+      }
+      const Pack8 pivot = get(d, d), m = magnitude(pivot), factor = 1.0 / pivot;
+      smallest = m < smallest ? m : smallest;
+      for (int c = d; c < 2 * S; ++c) set(d, c, get(d, c) * factor);
+      for (int r = 0; r < S; ++r) {
+        if (r == d) continue;
+        const Pack8 below = get(r, d);
+        for (int c = d; c < 2 * S; ++c) set(r, c, get(r, c) - below * get(d, c));
+      }
+    }
+    for (int r = 0; r < S; ++r)
+      for (int c = 0; c < S; ++c) store8(inverse + (r * S + c) * n + i, get(r, S + c));
+    const Pack8 ratio = smallest / largest, finite = ratio > 0.0 ? ratio : zero;  // a comparison with NaN is false
+    worst = finite < worst ? finite : worst;
+  }
+  double least = 1;
+  for (int k = 0; k < lanes; ++k) least = std::min(least, worst[k]);
+  return least;
+}
 
 double ModeMatrix::invert(double l0, const std::vector<double>& lambda, double* inverse, double* work) const {
   const int S = size(), n = static_cast<int>(lambda.size());
   double* const p = work + 2 * S * S * lanes;
   for (int s = 0; s < S; ++s) evaluate(diagonal[static_cast<std::size_t>(s)], l0, lambda, p + s * n);
-  double worst = 1;
-  // Gauss-Jordan on [X | 1] with rows exchanged lane by lane, without branches.
-  const auto at = [&](int r, int c) { return work + (r * 2 * S + c) * lanes; };
-  for (int i = 0; i < n; i += lanes) {
-    std::array<double, lanes> largest{}, smallest;
-    for (int r = 0; r < S; ++r)
-      for (int c = 0; c < S; ++c)
-        for (int k = 0; k < lanes; ++k) {
-          const double x = coupling[static_cast<std::size_t>(r * S + c)] + (r == c ? p[r * n + i + k] : 0.0);
-          at(r, c)[k] = x;
-          at(r, S + c)[k] = r == c ? 1.0 : 0.0;
-          largest[static_cast<std::size_t>(k)] = std::max(largest[static_cast<std::size_t>(k)], std::abs(x));
-        }
-    smallest = largest;
-    for (int d = 0; d < S; ++d) {
-      for (int r = d + 1; r < S; ++r) {
-        std::array<double, lanes> exchange;
-        for (int k = 0; k < lanes; ++k) exchange[static_cast<std::size_t>(k)] = std::abs(at(r, d)[k]) > std::abs(at(d, d)[k]) ? 1.0 : 0.0;
-        for (int c = 0; c < 2 * S; ++c)
-          for (int k = 0; k < lanes; ++k) {
-            const double a = at(d, c)[k], b = at(r, c)[k];
-            const bool swap = exchange[static_cast<std::size_t>(k)] > 0;
-            at(d, c)[k] = swap ? b : a;
-            at(r, c)[k] = swap ? a : b;
-          }
-      }
-      std::array<double, lanes> factor;
-      for (int k = 0; k < lanes; ++k) {
-        const auto lane = static_cast<std::size_t>(k);
-        smallest[lane] = std::min(smallest[lane], std::abs(at(d, d)[k]));
-        factor[lane] = 1 / at(d, d)[k];
-      }
-      for (int c = 0; c < 2 * S; ++c)
-        for (int k = 0; k < lanes; ++k) at(d, c)[k] *= factor[static_cast<std::size_t>(k)];
-      for (int r = 0; r < S; ++r) {
-        if (r == d) continue;
-        for (int k = 0; k < lanes; ++k) factor[static_cast<std::size_t>(k)] = at(r, d)[k];
-        for (int c = 0; c < 2 * S; ++c)
-          for (int k = 0; k < lanes; ++k) at(r, c)[k] -= factor[static_cast<std::size_t>(k)] * at(d, c)[k];
-      }
-    }
-    for (int r = 0; r < S; ++r)
-      for (int c = 0; c < S; ++c) std::copy_n(at(r, S + c), lanes, inverse + (r * S + c) * n + i);
-    for (std::size_t k = 0; k < lanes; ++k) worst = smallest[k] > worst * largest[k] ? worst : smallest[k] / largest[k];
-  }
-  return worst;
+  const auto run = S == 2 ? invert_packs<2> : S == 3 ? invert_packs<3> : S == 4 ? invert_packs<4> : invert_packs<0>;
+  return run(S, coupling.data(), p, n, inverse, work);
 }
 
 /// to[i parts + c] = scale from[i], i < n
@@ -138,28 +145,34 @@ void sweep(T* row, std::ptrdiff_t stride, int steps, int n, const T* __restrict 
   }
 }
 
-/// The same for S components that a matrix a mode couples; back: the transposed matrices. `n` is a multiple of `lanes`.
-template <class T>
-void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int S, int n, const T* inverse, T scale, bool back, T* right) {
+/// The same for S components that a matrix a mode couples; back: the transposed matrices. `n` is a multiple of `lanes`; `fixed`: S or 0 when any.
+template <int fixed, class T>
+void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int size, int n, const T* inverse, T scale, bool back, T* work) {
+  const int S = fixed > 0 ? fixed : size;
+  T local[fixed > 0 ? fixed * lanes : 1];
+  T* const right = fixed > 0 ? local : work;
+  const std::ptrdiff_t down = back ? S * n : n, across = back ? n : S * n;  // from an entry of the matrix to the next one of a row, of a column
   for (int k = 0; k < steps; ++k) {
     T* const x = row + static_cast<std::ptrdiff_t>(back ? steps - 1 - k : k) * S * stride;
-    const T* const before = x + (back ? S : -S) * stride;
     for (int i = 0; i < n; i += lanes) {
-      for (int q = 0; q < S; ++q)
-        for (int c = 0; c < lanes; ++c) {
-          const std::ptrdiff_t at = q * stride + i + c;
-          right[q * lanes + c] = k > 0 ? scale * x[at] + before[at] : scale * x[at];
-        }
+      for (int q = 0; q < S; ++q) {
+        T* const y = x + q * stride + i;
+        store8(right + q * lanes, k > 0 ? scale * load8(y) + load8(y + (back ? S : -S) * stride) : scale * load8(y));
+      }
       for (int s = 0; s < S; ++s) {
-        std::array<T, lanes> sum{};
-        for (int q = 0; q < S; ++q) {
-          const T* const entry = inverse + static_cast<std::ptrdiff_t>(back ? q * S + s : s * S + q) * n + i;
-          for (int c = 0; c < lanes; ++c) sum[static_cast<std::size_t>(c)] += entry[c] * right[q * lanes + c];
-        }
-        std::copy_n(sum.data(), lanes, x + s * stride + i);
+        const T* const entry = inverse + s * across + i;
+        Pack8Of<T> sum = load8(entry) * load8(right);
+        for (int q = 1; q < S; ++q) sum += load8(entry + q * down) * load8(right + q * lanes);
+        store8(x + s * stride + i, sum);
       }
     }
   }
+}
+
+template <class T>
+void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int S, int n, const T* inverse, T scale, bool back, T* work) {
+  const auto run = S == 2 ? coupled_sweep<2, T> : S == 3 ? coupled_sweep<3, T> : S == 4 ? coupled_sweep<4, T> : coupled_sweep<0, T>;
+  run(row, stride, steps, S, n, inverse, scale, back, work);
 }
 
 [[noreturn]] void too_large(double tau, const std::string& what) {
