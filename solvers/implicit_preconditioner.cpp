@@ -118,17 +118,29 @@ double ModeMatrix::invert(double l0, const std::vector<double>& lambda, double* 
   return run(S, coupling.data(), p, n, inverse, work);
 }
 
-/// to[i parts + c] = scale from[i], i < n
+/// Writes eight values for each part of a mode.
 template <class T>
-void spread(const double* __restrict from, int n, int parts, double scale, T* __restrict to) {
-  if (parts == 1) {
-    for (int i = 0; i < n; ++i) to[i] = static_cast<T>(scale * from[i]);
-    return;
-  }
-  for (int i = 0; i < n; ++i) {
-    const T value = static_cast<T>(scale * from[i]);
-    to[2 * i] = value;
-    to[2 * i + 1] = value;
+void store_spread(T* to, int parts, Pack8 values) {
+  using Index = Pack8IndexOf<T>;
+  const Pack8Of<T> x = __builtin_convertvector(values, Pack8Of<T>);
+  if (parts == 1) return store8(to, x);
+  store8(to, __builtin_shuffle(x, Index{0, 0, 1, 1, 2, 2, 3, 3}));
+  store8(to + lanes, __builtin_shuffle(x, Index{4, 4, 5, 5, 6, 6, 7, 7}));
+}
+
+/// factors[i parts + c] = scale / p(l0 + lambda[i]), 0 where p is 0.
+template <class T>
+void reciprocals(const SymbolPolynomial& p, double l0, const std::vector<double>& lambda, int parts, double scale, T* factors) {
+  const double top = p.empty() ? 0 : p.back();
+  const double* const c = p.data();
+  const int n = static_cast<int>(lambda.size()), degree = static_cast<int>(p.size()) - 1;
+  const Pack8 zero{};
+  for (int i = 0; i < n; i += lanes) {
+    const Pack8 l = l0 + load8(lambda.data() + i);
+    Pack8 x = zero + top;
+    for (int k = degree - 1; k >= 0; --k) x = x * l + c[k];
+    const Pack8 y = scale / x;
+    store_spread(factors + i * parts, parts, x == 0.0 ? zero : y);
   }
 }
 
@@ -145,13 +157,14 @@ void sweep(T* row, std::ptrdiff_t stride, int steps, int n, const T* __restrict 
   }
 }
 
-/// The same for S components that a matrix a mode couples; back: the transposed matrices. `n` is a multiple of `lanes`; `fixed`: S or 0 when any.
+/// The same for S components that a matrix a mode couples; back: the transposed matrices. `n` is a multiple of `lanes`, entries of the matrix
+/// are m apart; `fixed`: S or 0 when any.
 template <int fixed, class T>
-void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int size, int n, const T* inverse, T scale, bool back, T* work) {
+void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int size, int n, const T* inverse, std::ptrdiff_t m, T scale, bool back, T* work) {
   const int S = fixed > 0 ? fixed : size;
   T local[fixed > 0 ? fixed * lanes : 1];
   T* const right = fixed > 0 ? local : work;
-  const std::ptrdiff_t down = back ? S * n : n, across = back ? n : S * n;  // from an entry of the matrix to the next one of a row, of a column
+  const std::ptrdiff_t down = back ? S * m : m, across = back ? m : S * m;  // from an entry of the matrix to the next one of a row, of a column
   for (int k = 0; k < steps; ++k) {
     T* const x = row + static_cast<std::ptrdiff_t>(back ? steps - 1 - k : k) * S * stride;
     for (int i = 0; i < n; i += lanes) {
@@ -170,9 +183,9 @@ void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int size, int n, co
 }
 
 template <class T>
-void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int S, int n, const T* inverse, T scale, bool back, T* work) {
+void coupled_sweep(T* row, std::ptrdiff_t stride, int steps, int S, int n, const T* inverse, std::ptrdiff_t m, T scale, bool back, T* work) {
   const auto run = S == 2 ? coupled_sweep<2, T> : S == 3 ? coupled_sweep<3, T> : S == 4 ? coupled_sweep<4, T> : coupled_sweep<0, T>;
-  run(row, stride, steps, S, n, inverse, scale, back, work);
+  run(row, stride, steps, S, n, inverse, m, scale, back, work);
 }
 
 [[noreturn]] void too_large(double tau, const std::string& what) {
@@ -285,9 +298,7 @@ void ImplicitPreconditioner::State::solve_row(Engine<T>& e, const BasicModeBlock
   const int S = x.size(), n = block.columns * block.parts;
   const auto scale = static_cast<T>(e.transform.normalisation());
   for (int s = 0; s < S; ++s) {
-    evaluate(x.diagonal[static_cast<std::size_t>(s)], base(block, j), symbols.column, values.data());
-    for (int i = 0; i < block.columns; ++i) values[static_cast<std::size_t>(i)] = 1 / values[static_cast<std::size_t>(i)];
-    spread(values.data(), block.columns, block.parts, 1.0, e.factors.data());
+    reciprocals(x.diagonal[static_cast<std::size_t>(s)], base(block, j), symbols.column, block.parts, 1.0, e.factors.data());
     T* const row = block.data + s * block.level_stride + j * block.pitch;
     if (kind != Kind::Transpose) sweep(row, S * block.level_stride, steps, n, e.factors.data(), scale, false);
     if (kind != Kind::Inverse) sweep(row, S * block.level_stride, steps, n, e.factors.data(), kind == Kind::Normal ? T{1} : scale, true);
@@ -296,16 +307,17 @@ void ImplicitPreconditioner::State::solve_row(Engine<T>& e, const BasicModeBlock
 
 template <class T>
 void ImplicitPreconditioner::State::solve_coupled_row(Engine<T>& e, const BasicModeBlock<T>& block, int j, Kind kind) {
-  const int S = x.size(), modes = static_cast<int>(symbols.column.size()), n = static_cast<int>(whole(block.columns * block.parts));
+  const int S = x.size(), modes = static_cast<int>(symbols.column.size()), m = modes * block.parts;
+  const int n = static_cast<int>(whole(block.columns * block.parts));
   const auto scale = static_cast<T>(e.transform.normalisation());
   T* const row = block.data + j * block.pitch;
   x.invert(base(block, j), symbols.column, inverse.data(), values.data());
   for (int k = 0; k < S * S; ++k)
-    spread(inverse.data() + static_cast<std::ptrdiff_t>(k) * modes, n / block.parts, block.parts, 1.0,
-           e.factors.data() + static_cast<std::ptrdiff_t>(k) * n);
-  if (kind != Kind::Transpose) coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), scale, false, e.right.data());
+    for (int i = 0; i < modes; i += lanes)
+      store_spread(e.factors.data() + static_cast<std::ptrdiff_t>(k) * m + i * block.parts, block.parts, load8(inverse.data() + k * modes + i));
+  if (kind != Kind::Transpose) coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), m, scale, false, e.right.data());
   if (kind != Kind::Inverse)
-    coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), kind == Kind::Normal ? T{1} : scale, true, e.right.data());
+    coupled_sweep(row, block.level_stride, steps, S, n, e.factors.data(), m, kind == Kind::Normal ? T{1} : scale, true, e.right.data());
 }
 
 template <class T>
@@ -323,12 +335,7 @@ void ImplicitPreconditioner::State::inverse_block(Engine<T>& e, const BasicModeB
                                                   double scale) {
   const int n = block.columns * block.parts;
   for (int j = 0; j < block.rows; ++j) {
-    evaluate(p, base(block, j), symbols.column, values.data());
-    for (int i = 0; i < block.columns; ++i) {
-      double& v = values[static_cast<std::size_t>(i)];
-      v = v == 0 ? 0.0 : 1 / v;
-    }
-    spread(values.data(), block.columns, block.parts, scale, e.factors.data());
+    reciprocals(p, base(block, j), symbols.column, block.parts, scale, e.factors.data());
     const T* __restrict f = e.factors.data();
     for (int l = 0; l < count; ++l) {
       const T* const from = block.data + l * block.level_stride + j * block.pitch;
