@@ -253,7 +253,7 @@ struct ImplicitPreconditioner::State {
   FrozenOperator frozen;
   Symbols symbols;
   ModeMatrix x;
-  std::vector<double> values, inverse;  // of one row of modes: a polynomial or the work of inversions, matrices
+  std::vector<double> work, inverse;  // coupled components: to invert the matrices of a row of modes, and these
 
   /// Calls f with the engine there is.
   template <class F>
@@ -285,7 +285,7 @@ struct ImplicitPreconditioner::State {
 void ImplicitPreconditioner::State::resize() {
   const auto S = static_cast<std::size_t>(x.size());
   const std::size_t n = symbols.column.size(), matrices = x.coupling.empty() ? 0 : S * S;
-  values.resize(2 * matrices * lanes + S * n);
+  work.resize(2 * matrices * lanes + S * n);
   inverse.resize(matrices * n);
   with_engine([&](auto& e) {
     e.factors.resize(std::max<std::size_t>(matrices, 1) * 2 * n);
@@ -311,7 +311,7 @@ void ImplicitPreconditioner::State::solve_coupled_row(Engine<T>& e, const BasicM
   const int n = static_cast<int>(whole(block.columns * block.parts));
   const auto scale = static_cast<T>(e.transform.normalisation());
   T* const row = block.data + j * block.pitch;
-  x.invert(base(block, j), symbols.column, inverse.data(), values.data());
+  x.invert(base(block, j), symbols.column, inverse.data(), work.data());
   for (int k = 0; k < S * S; ++k)
     for (int i = 0; i < modes; i += lanes)
       store_spread(e.factors.data() + static_cast<std::ptrdiff_t>(k) * m + i * block.parts, block.parts, load8(inverse.data() + k * modes + i));
