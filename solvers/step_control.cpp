@@ -6,7 +6,7 @@
 
 namespace wasserflow {
 namespace {
-constexpr double same = 1e-9;   // relative to a step: times this near are one
+constexpr double same = 1e-9;   // relative to a step: times this near are one, beyond their rounding
 constexpr double sliver = 0.1;  // of a step: no shorter step is left before the end
 }  // namespace
 
@@ -26,14 +26,15 @@ StepControl::Step StepControl::next(double end) const { return adaptive_.on ? ne
 StepControl::Step StepControl::next_fixed(double end) const {
   const double size = std::ldexp(nominal_, -level_);
   const double left = (end - time_) / size;
+  const double near = same + (std::isfinite(end) ? 4 * std::numeric_limits<double>::epsilon() * std::fabs(end) / size : 0);
   const bool aligned = level_ == 0 && part_ == 0;
-  int count = static_cast<int>(std::min<double>(aligned ? block_now_ : 1, std::floor(left + same)));
+  int count = static_cast<int>(std::min<double>(aligned ? block_now_ : 1, std::floor(left + near)));
   double over = left - count;
-  if (over > same && over < sliver && count > 1) over = left - --count;
-  if (count < 1 || (count == 1 && over > same && over < sliver)) return {end - time_, end, 1, false, false};
+  if (over > near && over < sliver && count > 1) over = left - --count;
+  if (count < 1 || (count == 1 && over > near && over < sliver)) return {end - time_, end, 1, false, false};
   const double t = aligned ? grid_time(static_cast<double>(index_ + count))
                            : grid_time(static_cast<double>(index_) + std::ldexp(part_ + (1 << (finest - level_)), -finest));
-  return {size, over <= same ? end : t, count, true, false};
+  return {size, over <= near ? end : t, count, true, false};
 }
 
 StepControl::Step StepControl::next_adaptive(double end) const {

@@ -155,7 +155,10 @@ TimeParameters TimeParameters::read(const Parameters& time) {
       time.real("stabiliser",
                 "IMEX methods: constant S that the implicit part takes of the reaction's derivative, in units of W'' at the minimum of the potential",
                 p.stabiliser, Range::nonnegative());
-  const std::string about = "steps chosen by the error estimate: true, false, or a table";
+  const std::string about =
+      "implicit methods: steps chosen by the error estimate: true, false, or a table of tolerance (of the estimated error of a step, max norm; "
+      "1e-3), smallest "
+      "and largest (bounds of the step; dt / 1024 and none)";
   p.adaptive.on = time.is_table("adaptive") || time.flag("adaptive", about, p.adaptive.on);
   if (p.adaptive.on) {
     if (!implicit) time.fail("adaptive", "adaptive steps need one of the implicit methods (implicit_euler, bdf2, sdirk2)");
