@@ -271,10 +271,11 @@ Status ReactionDiffusionApp::run(Run& run) {
       return Status::TimeLimit;
     }
     if (step_ > 0 && run.checkpoint_due()) checkpoint(run);
+    const double before = stepper_->time();
     StepReport step;
     {
       const auto timer = run.timers().scope("solve");
-      step = stepper_->advance(plan_.next(stepper_->time()));
+      step = stepper_->advance(plan_.next(before));
     }
     if (step.diverged) {
       write_report(run);
@@ -282,7 +283,7 @@ Status ReactionDiffusionApp::run(Run& run) {
                                       step.rejections, step.why.empty() ? "" : " (reason: " + step.why + ")"));
     }
     count(step);
-    const bool end = plan_.finished(step.t), saved = plan_.due(step_, step.steps, step.t);
+    const bool end = plan_.finished(step.t), saved = plan_.due(step_, step.steps, before, step.t);
     const bool measured = monitor_->due(step_, step.steps, saved);
     ErrorSums error;
     if (measured) measure(step.energy, error);

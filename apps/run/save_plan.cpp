@@ -8,9 +8,11 @@
 namespace wasserflow {
 
 SavePlan::SavePlan(const Parameters& output, double final) : final_(final) {
-  every_ = output.integer("every", "steps between saved fields; 0: saved by interval or times", 0, Range::nonnegative());
-  interval_ =
-      output.real("interval", "time between saved fields, at which steps end; 0: final / 10, where nothing else is given", 0, Range::nonnegative());
+  every_ = output.integer("every", "steps between saved fields; 0: none", 0, Range::nonnegative());
+  interval_ = output.real(
+      "interval",
+      "time between saved fields, at which steps end; 0: none. Where no key is given, the first state after each tenth of the run is saved", 0,
+      Range::nonnegative());
   times_ = output.reals("times", "times at which fields are saved and steps end; the first and the last state always are", 0, std::vector<double>{},
                         Range::nonnegative());
   if (every_ > 0 && interval_ > 0) output.fail("interval", "output.every already says when fields are saved");
@@ -20,7 +22,6 @@ SavePlan::SavePlan(const Parameters& output, double final) : final_(final) {
     if (times_[i] > final_ + slack()) output.fail("times", fmt::format("{} is after the final time {}", times_[i], final_));
     if (i > 0 && !(times_[i] > times_[i - 1])) output.fail("times", fmt::format("{} does not come after {}", times_[i], times_[i - 1]));
   }
-  if (every_ == 0 && interval_ == 0 && times_.empty()) interval_ = final_ / 10;
 }
 
 double SavePlan::next(double time) const {
@@ -31,12 +32,14 @@ double SavePlan::next(double time) const {
   return next > final_ - slack() ? final_ : next;
 }
 
-bool SavePlan::due(long long step, int steps, double time) const {
+bool SavePlan::due(long long step, int steps, double before, double time) const {
   if (finished(time)) return true;
   if (every_ > 0) return step / every_ > (step - steps) / every_;
   const auto reached = [&](double at) { return std::fabs(time - at) <= slack(); };
   if (interval_ > 0) return reached(interval_ * std::round(time / interval_));
-  return std::any_of(times_.begin(), times_.end(), reached);
+  if (!times_.empty()) return std::any_of(times_.begin(), times_.end(), reached);
+  const double tenth = final_ / 10;
+  return std::floor((time + slack()) / tenth) > std::floor((before + slack()) / tenth);
 }
 
 }  // namespace wasserflow

@@ -16,8 +16,8 @@ class SavePlan {
 
   /// No step may pass this time: the next one to be saved, or the final one.
   double next(double time) const;
-  /// True when the state reached by `steps` steps, at `step` and `time`, is to be saved.
-  bool due(long long step, int steps, double time) const;
+  /// True when the state at `step` and `time`, to which `steps` steps from the time `before` led, is to be saved.
+  bool due(long long step, int steps, double before, double time) const;
   /// The final time is reached.
   bool finished(double time) const { return time >= final_ - slack(); }
 
