@@ -54,7 +54,8 @@ class EnergyDescent final : public NonlinearSolver {
 
  private:
   struct Pair {
-    Field s, metric_s, y;  ///< step, G^{-1} step (not used when G = 1), change of F
+    Field s, metric_s;     ///< step, G^{-1} step (not used when G is a number)
+    std::vector<float> y;  ///< change of F; it shapes directions only, for which float32 is enough
     double product = 0;    ///< <G^{-1} s, y>
   };
 
@@ -70,15 +71,16 @@ class EnergyDescent final : public NonlinearSolver {
     }
     ring_.clear();
     for (int i = 0; i < memory_; ++i) {
-      ring_.push_back({field(), {}, field(), 0});
+      ring_.push_back({field(), {}, std::vector<float>(static_cast<std::size_t>(system.layout()->owned())), 0});
       if (images) ring_.back().metric_s = field();
     }
     products_.assign(static_cast<std::size_t>(memory_ * memory_), 0);
+    before_.assign(static_cast<std::size_t>(memory_), 0);
   }
 
   StopReason line_searches(Field& U, NonlinearReport& report) {
     double residual = system_->residual(U, F_), here = phi_.energy(U), last_step = 1;
-    used_ = 0, newest_ = -1;
+    used_ = 0, newest_ = -1, pending_ = false;
     if (here == infinity || !std::isfinite(residual)) return StopReason::Diverged;
     bool fresh = false;  // the memory was dropped because a search failed
     for (;; ++report.iterations) {
@@ -88,7 +90,7 @@ class EnergyDescent final : public NonlinearSolver {
       if (report.iterations >= parameters_.max_iterations) return StopReason::IterationLimit;
       double slope = lbfgs_direction();
       if (!(slope < 0) && used_ > 0) {
-        used_ = 0;
+        used_ = 0, pending_ = false;
         slope = lbfgs_direction();
       }
       if (!(slope < 0)) return StopReason::Diverged;
@@ -101,7 +103,7 @@ class EnergyDescent final : public NonlinearSolver {
       const std::optional<LinePoint> step = phi_.search(U, here, slope, conditions);
       if (!step) {
         if (fresh || used_ == 0) return StopReason::Diverged;
-        used_ = 0;
+        used_ = 0, pending_ = false;
         fresh = true;
         continue;
       }
@@ -123,7 +125,8 @@ class EnergyDescent final : public NonlinearSolver {
   int place(int age) const { return (newest_ - age + memory_) % memory_; }
 
   /// The direction -H F with H the L-BFGS matrix on M^{-1}, and its image; returns the slope <F, G^{-1} d> / tau. The two loops run on the inner
-  /// products of all pairs, so that the fields are read in four sweeps and summed over the ranks three times, whatever the memory.
+  /// products of all pairs, so that the fields are read in four sweeps and summed over the ranks three times, whatever the memory. Products that
+  /// follow from others are not summed anew.
   /// @note Collective.
   double lbfgs_direction() {
     const SlabLayout& layout = F_.layout();
@@ -138,13 +141,20 @@ class EnergyDescent final : public NonlinearSolver {
     for (int i = 0; i < m; ++i) {
       const std::size_t k = static_cast<std::size_t>(i);
       Pair& p = pair(i);
-      steps_[k] = p.s.level(), changes_[k] = p.y.level();
+      steps_[k] = p.s.level(), changes_[k] = p.y.data();
       images_[k] = phi_.own_image() ? p.metric_s.level() : steps_[k];
     }
     if (m > 0) {
       const std::vector<double>& sf = sums_(layout, m, [&](std::ptrdiff_t o, int n, double* out) {
         for (int i = 0; i < m; ++i) out[i] = row_dot(n, images_[static_cast<std::size_t>(i)] + o, f + o);
       });
+      for (int i = 0; i < m; ++i) {
+        const int p = place(i);
+        double& before = before_[static_cast<std::size_t>(p)];
+        if (pending_ && i > 0) product(p, newest_) = sf[static_cast<std::size_t>(i)] - before;
+        before = sf[static_cast<std::size_t>(i)];
+      }
+      pending_ = false;
       for (int i = 0; i < m; ++i) {  // newest first
         double v = sf[static_cast<std::size_t>(i)];
         for (int j = 0; j < i; ++j) v -= alpha[static_cast<std::size_t>(j)] * product(place(i), place(j));
@@ -154,9 +164,9 @@ class EnergyDescent final : public NonlinearSolver {
     phi_.precondition([&](int, std::ptrdiff_t o, int n, double* row) {
       std::copy_n(f + o, n, row);
       for (int i = 0; i < m; ++i) {
-        const double* y = changes_[static_cast<std::size_t>(i)] + o;
+        const float* y = changes_[static_cast<std::size_t>(i)] + o;
         const double c = alpha[static_cast<std::size_t>(i)];
-        for (int k = 0; k < n; ++k) row[k] -= c * y[k];
+        for (int k = 0; k < n; ++k) row[k] -= c * static_cast<double>(y[k]);
       }
     });
     double* d = phi_.direction().level();
@@ -164,17 +174,23 @@ class EnergyDescent final : public NonlinearSolver {
     if (m > 0) {
       const double* image_of_d = phi_.image().level();
       const std::vector<double>& yd = sums_(layout, m, [&](std::ptrdiff_t o, int n, double* out) {
-        for (int i = 0; i < m; ++i) out[i] = row_dot(n, changes_[static_cast<std::size_t>(i)] + o, image_of_d + o);
+        for (int i = 0; i < m; ++i) out[i] = row_dot(n, image_of_d + o, changes_[static_cast<std::size_t>(i)] + o);
       });
       for (int i = m - 1; i >= 0; --i) {  // oldest first
         double v = yd[static_cast<std::size_t>(i)];
         for (int j = m - 1; j > i; --j) v += beta[static_cast<std::size_t>(j)] * product(place(j), place(i));
         beta[static_cast<std::size_t>(i)] = alpha[static_cast<std::size_t>(i)] - v / pair(i).product;
       }
+      // <G^{-1} d, y_i>, for the next pair.
+      direction_products_.resize(static_cast<std::size_t>(m));
+      for (int i = 0; i < m; ++i) {
+        double v = yd[static_cast<std::size_t>(i)];
+        for (int j = 0; j < m; ++j) v += beta[static_cast<std::size_t>(j)] * product(place(j), place(i));
+        direction_products_[static_cast<std::size_t>(i)] = -v;
+      }
     }
-    // d = -(H0 q + sum beta s) with its image, the slope, and <G^{-1} d, y_j> for the next pair.
-    direction_products_.resize(static_cast<std::size_t>(m));
-    const std::vector<double>& total = sums_(layout, m + 1, [&](std::ptrdiff_t o, int n, double* out) {
+    // d = -(H0 q + sum beta s) with its image, and the slope.
+    const double slope = sums_(layout, 1, [&](std::ptrdiff_t o, int n, double* out) {
       const auto combine = [&](double* v, const std::vector<const double*>& parts) {
         for (int i = 0; i < m; ++i) {
           const double* s = parts[static_cast<std::size_t>(i)] + o;
@@ -185,12 +201,9 @@ class EnergyDescent final : public NonlinearSolver {
       };
       combine(d + o, steps_);
       if (g) combine(g + o, images_);
-      const double* v = (g ? g : d) + o;
-      for (int i = 0; i < m; ++i) out[i] = row_dot(n, v, changes_[static_cast<std::size_t>(i)] + o);
-      out[m] = row_dot(n, v, f + o);
-    });
-    std::copy_n(total.begin(), m, direction_products_.begin());
-    return total[static_cast<std::size_t>(m)] * phi_.per_product();
+      out[0] = row_dot(n, (g ? g : d) + o, f + o);
+    })[0];
+    return slope * phi_.per_product();
   }
 
   /// The step that was just accepted becomes a pair, when Phi is convex along it.
@@ -198,30 +211,23 @@ class EnergyDescent final : public NonlinearSolver {
     if (memory_ == 0) return;
     const double change = step.slope - slope;
     if (!(change > 1e-10 * std::fabs(slope))) return;
-    // Changes of <G^{-1} s_j, F> over the step; the oldest pair's place may be the one to fill.
-    const int m = used_;
-    const double *f = F_.level(), *f_new = phi_.trial_F().level();
-    const int target = (newest_ + 1) % memory_;
-    Pair& p = ring_[static_cast<std::size_t>(target)];
+    const int m = used_, target = (newest_ + 1) % memory_;  // the oldest pair's place, when all are taken
     for (int i = 0; i < m; ++i)
       if (place(i) != target) product(target, place(i)) = step.a * direction_products_[static_cast<std::size_t>(i)];
-    const double *d = phi_.direction().level(), *g = phi_.image().level();
-    double *s = p.s.level(), *gs = phi_.own_image() ? p.metric_s.level() : nullptr, *y = p.y.level();
-    const int kept = std::min(m, memory_ - 1);
-    const std::vector<double>& sy = sums_(F_.layout(), kept, [&](std::ptrdiff_t o, int n, double* out) {
-      for (int k = 0; k < n; ++k) {
-        s[o + k] = step.a * d[o + k];
-        y[o + k] = f_new[o + k] - f[o + k];
-      }
-      if (gs)
-        for (int k = 0; k < n; ++k) gs[o + k] = step.a * g[o + k];
-      for (int i = 0; i < kept; ++i) out[i] = row_dot(n, images_[static_cast<std::size_t>(i)] + o, y + o);
+    Pair& p = ring_[static_cast<std::size_t>(target)];
+    const double *f = F_.level(), *f_new = phi_.trial_F().level(), *d = phi_.direction().level(), *g = phi_.image().level();
+    double *s = p.s.level(), *gs = phi_.own_image() ? p.metric_s.level() : nullptr;
+    float* y = p.y.data();
+    each(F_, [&](std::ptrdiff_t i) {
+      s[i] = step.a * d[i];
+      y[i] = static_cast<float>(f_new[i] - f[i]);
     });
-    for (int i = 0; i < kept; ++i) product(place(i), target) = sy[static_cast<std::size_t>(i)];
+    if (gs) each(F_, [&](std::ptrdiff_t i) { gs[i] = step.a * g[i]; });
     p.product = step.a * change / phi_.per_product();
     product(target, target) = p.product;
     newest_ = target;
-    used_ = kept + 1;
+    used_ = std::min(m + 1, memory_);
+    pending_ = true;  // <G^{-1} s_j, y> of the older pairs: the next direction has them
   }
 
   /// Nesterov's method from U: x+ = y - a M^{-1} F(y), y+ = x+ + momentum (x+ - x), with restarts where Phi grows or the momentum goes uphill, and
@@ -329,8 +335,11 @@ class EnergyDescent final : public NonlinearSolver {
   Field step_, metric_step_, extrapolated_;  // accelerated: y - x, its image, y
   std::vector<Pair> ring_;
   int used_ = 0, newest_ = -1;
+  bool pending_ = false;
   std::vector<double> products_, direction_products_, alpha_, beta_;
-  std::vector<const double*> steps_, images_, changes_;
+  std::vector<double> before_;  // <G^{-1} s, F> of each place at the last direction
+  std::vector<const double*> steps_, images_;
+  std::vector<const float*> changes_;
   RowSums sums_;
 };
 

@@ -18,15 +18,6 @@ void each(const Field& like, Point&& point) {
 
 }  // namespace
 
-double row_dot(int n, const double* a, const double* b) {
-  double s[8] = {};
-  int i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int l = 0; l < 8; ++l) s[l] += a[i + l] * b[i + l];
-  for (; i < n; ++i) s[0] += a[i] * b[i];
-  return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-}
-
 bool IncrementalEnergy::exists(StepSystem& system) {
   return system.steps() == 1 && system.components() == 1 && !system.op().gradient_metric().empty();
 }

@@ -13,8 +13,18 @@
 
 namespace wasserflow {
 
-/// Inner product of n values by eight running sums.
-double row_dot(int n, const double* a, const double* b);
+/// Inner product of n values by 32 running sums, which vectors hold.
+template <class T>
+double row_dot(int n, const double* a, const T* b) {
+  double s[32] = {};
+  int i = 0;
+  for (; i + 32 <= n; i += 32)
+    for (int l = 0; l < 32; ++l) s[l] += a[i + l] * static_cast<double>(b[i + l]);
+  for (; i < n; ++i) s[0] += a[i] * static_cast<double>(b[i]);
+  for (int half = 16; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) s[l] += s[l + half];
+  return s[0];
+}
 
 /// Several sums over the grid in one message, with the same bits on any number of ranks.
 class RowSums {

@@ -42,7 +42,7 @@ class Ladder final : public NonlinearSolver {
     // Nothing is left out when all else fails.
     order.insert(order.end(), paused.begin(), paused.end());
 
-    // Without a winner the answer is that of the best rung that at least did not diverge.
+    // Without a winner the answer is the iterate with the least residual.
     std::size_t winner = rungs_.size(), best = 0;
     for (const std::size_t i : order) {
       if (!attempts_.empty()) copy(guess_, U);
@@ -65,6 +65,9 @@ class Ladder final : public NonlinearSolver {
     }
 
     NonlinearReport report = winner < rungs_.size() ? attempts_.back() : attempts_[best];
+    if (winner == rungs_.size() &&
+        std::any_of(attempts_.begin(), attempts_.end(), [](const NonlinearReport& a) { return a.reason == StopReason::IterationLimit; }))
+      report.reason = StopReason::IterationLimit;
     report.iterations = report.outer_iterations = 0;
     report.transform_pairs = report.evaluations = 0;
     for (const NonlinearReport& a : attempts_) {
@@ -111,9 +114,8 @@ class Ladder final : public NonlinearSolver {
 
   static std::string key(std::size_t rung, const std::string& name) { return "rung" + std::to_string(rung) + "." + name; }
 
-  /// Failed attempts: a limit of iterations before divergence, then the smaller residual.
+  /// The smaller residual; one that is no number comes last.
   static bool nearer(const NonlinearReport& a, const NonlinearReport& b) {
-    if ((a.reason == StopReason::Diverged) != (b.reason == StopReason::Diverged)) return b.reason == StopReason::Diverged;
     return a.residual < b.residual || (std::isnan(b.residual) && !std::isnan(a.residual));
   }
 

@@ -56,7 +56,8 @@ struct PdhgStepParameters {
 };
 NonlinearSolverPtr make_pdhg(const NonlinearParameters&, const PdhgStepParameters&);
 
-/// Newton's method with Krylov inner solves preconditioned by M: PETSc's SNES and KSP, options prefix "newton_".
+/// Newton's method with Krylov inner solves (FGMRES, Eisenstat-Walker forcing) preconditioned by M: PETSc's SNES and KSP, options prefix "newton_". Its
+/// steps lower the incremental energy where there is one (see make_descent), else |F|.
 NonlinearSolverPtr make_newton_krylov(const NonlinearParameters&);
 
 /// Descent on the incremental energy Phi(U) = |U - known|^2_{G^{-1}} / (2 tau) + E(U) in the metric of M, with a line search (needs
@@ -64,7 +65,8 @@ NonlinearSolverPtr make_newton_krylov(const NonlinearParameters&);
 enum class Descent { Steepest, Accelerated, Lbfgs };
 NonlinearSolverPtr make_descent(const NonlinearParameters&, Descent kind, int memory = 10);
 
-/// Tries its rungs in order from the same initial guess until one converges (see solvers/nonlinear_ladder.cpp for when a rung gives up early).
+/// Tries its rungs in order from the same initial guess until one converges; rungs that fail again and again are left out for a while (see
+/// solvers/nonlinear_ladder.cpp). The report is that of the rung that answers (without one: of the least residual), with the work of all attempts.
 NonlinearSolverPtr make_ladder(std::vector<NonlinearSolverPtr> rungs);
 
 /// Reads [solver]: method ("auto": the ladder; anderson, picard, pdhg, pdhg-published, newton-krylov, descent, steepest-descent, accelerated-descent),
