@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "grids/reduce.hpp"
@@ -12,11 +13,12 @@
 namespace wasserflow {
 namespace {
 
-constexpr int window = 50;           // of ConvergenceWatch
+constexpr int window = 100;          // of ConvergenceWatch
 constexpr double smallest = 1e-11;   // squared sine of the angle between a difference and the newer ones below which it is left out
 constexpr double to_boundary = 0.9;  // of the way to the end of its domain that a value may go in one iteration
 
-double dot(const double* __restrict a, const float* __restrict b, int n) {
+template <class T>
+double dot(const double* __restrict a, const T* __restrict b, int n) {
   double s = 0;
 #pragma omp simd reduction(+ : s)
   for (int i = 0; i < n; ++i) s += a[i] * static_cast<double>(b[i]);
@@ -31,6 +33,9 @@ double dot(const double* __restrict a, const float* __restrict b, int n) {
 /// the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the first sweep reads one array a difference
 /// (all new inner products) and the second one the other (the step). The normal equations are scaled to unit diagonal and factored from the newest
 /// difference to the oldest; one that is nearly a combination of newer ones is left out.
+///
+/// Where |z| grew, the history is dropped and a plain fixed-point step taken: far from the answer old differences tell another slope, and steps
+/// that keep them wander about.
 ///
 /// When a convergence is foreseen, F(U) is looked at without the transform first.
 class FixedPoint final : public NonlinearSolver {
@@ -65,8 +70,9 @@ class FixedPoint final : public NonlinearSolver {
   int kept_ = 0, newest_ = 0;  // columns that stand, slot of the newest
   bool differs_ = false;       // slot newest_ of dg holds dU of the last update, still without its dz
   std::vector<double> gram_, factor_, weight_, products_;
-  std::vector<ExactSum> sums_;
-  std::vector<int> order_;  // slots from the newest to the oldest that are in use
+  double z_squared_ = 0, z_squared_before_ = 0;  // |z|^2 at this iteration and the one before
+  std::vector<ExactSum> sums_;                   // |z|^2, then the products of each column with the newest one and with z
+  std::vector<int> order_;                       // slots from the newest to the oldest that are in use
   std::vector<double> row_;
   std::vector<std::array<double, 2>> domain_;  // of each component; empty: no bounds
 };
@@ -74,6 +80,7 @@ class FixedPoint final : public NonlinearSolver {
 void FixedPoint::allocate(StepSystem& system) {
   const SlabLayout& layout = *system.layout();
   kept_ = 0;
+  z_squared_before_ = std::numeric_limits<double>::infinity();
   newest_ = 0;
   differs_ = false;
   domain_.clear();
@@ -90,8 +97,8 @@ void FixedPoint::allocate(StepSystem& system) {
   gram_.assign(m * m, 0);
   factor_.assign(m * m, 0);
   weight_.assign(m, 0);
-  products_.assign(2 * m, 0);
-  sums_.resize(2 * m);
+  products_.assign(m, 0);
+  sums_.resize(2 * m + 1);
   row_.resize(static_cast<std::size_t>(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)) * 2);
 }
 
@@ -116,25 +123,31 @@ void FixedPoint::take_difference(const SlabLayout& layout) {
         exact[i] = d;
         dg[c + i] = static_cast<float>(static_cast<double>(dg[c + i]) - exact[i]);
       }
+      if (line) {
+        for (int i = 0; i < p.n; ++i) sums_[0] += z[o + i] * z[o + i];
+      } else {
+        sums_[0] += dot(z + o, z + o, p.n);
+      }
       for (int j = 0; j < kept_; ++j) {
         const float* column_j = column(dz_, j) + c;
-        ExactSum &with_difference = sums_[static_cast<std::size_t>(2 * j)], &with_z = sums_[static_cast<std::size_t>(2 * j + 1)];
+        ExactSum &with_newest = sums_[static_cast<std::size_t>(2 * j + 1)], &with_z = sums_[static_cast<std::size_t>(2 * j + 2)];
         if (line) {
           for (int i = 0; i < p.n; ++i) {
-            with_difference += exact[i] * static_cast<double>(column_j[i]);
+            with_newest += exact[i] * static_cast<double>(column_j[i]);
             with_z += z[o + i] * static_cast<double>(column_j[i]);
           }
         } else {
-          with_difference += dot(exact, column_j, p.n);
+          with_newest += dot(exact, column_j, p.n);
           with_z += dot(z + o, column_j, p.n);
         }
       }
     }
   }
-  ExactSum::reduce(layout.comm(), {sums_.data(), static_cast<std::size_t>(2 * kept_)});
+  ExactSum::reduce(layout.comm(), {sums_.data(), static_cast<std::size_t>(2 * kept_ + 1)});
+  z_squared_ = sums_[0].value();
   for (int j = 0; j < kept_; ++j) {
-    gram(newest_, j) = gram(j, newest_) = sums_[static_cast<std::size_t>(2 * j)].value();
-    products_[static_cast<std::size_t>(j)] = sums_[static_cast<std::size_t>(2 * j + 1)].value();
+    gram(newest_, j) = gram(j, newest_) = sums_[static_cast<std::size_t>(2 * j + 1)].value();
+    products_[static_cast<std::size_t>(j)] = sums_[static_cast<std::size_t>(2 * j + 2)].value();
   }
 }
 
@@ -170,7 +183,7 @@ void FixedPoint::choose_weights() {
 
 /// The step; its dU goes to the slot of the next column. True when a value was held back from the end of its domain.
 bool FixedPoint::update(const SlabLayout& layout, Field& U) {
-  const int next = differs_ && memory_ > 0 ? (newest_ + 1) % memory_ : 0;
+  const int next = kept_ > 0 ? (newest_ + 1) % memory_ : 0;
   double* const candidate = row_.data();
   double held = 0;
   for (int level = 0; level < levels_; ++level) {
@@ -221,7 +234,8 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
   NonlinearReport report;
   report.method = name_;
   const long pairs = system.transform_pairs(), evaluations = system.evaluations();
-  ConvergenceWatch watch(parameters_.tolerance, parameters_.max_iterations, window);
+  const double tolerance = std::max(parameters_.tolerance, system.rounding());
+  ConvergenceWatch watch(tolerance, parameters_.max_iterations, window);
   const bool plain = memory_ == 0 && domain_.empty();  // one fused pass
   bool held = false;
   if (!domain_.empty() && !system.admissible(U)) enter_domain(U);
@@ -229,14 +243,14 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
   for (int k = 0;; ++k) {
     const std::vector<double>& r = report.residuals;
     // The next residual as the last two foresee it; wrong guesses cost a sweep, right ones save a transform pair.
-    const bool last = k >= 2 && r[r.size() - 1] * r[r.size() - 1] < 4 * parameters_.tolerance * r[r.size() - 2];
+    const bool last = k >= 2 && r[r.size() - 1] * r[r.size() - 1] < 4 * tolerance * r[r.size() - 2];
     const double residual = last ? system.residual(U, z_) : plain ? system.picard(U) : system.preconditioned_residual(U, z_);
     report.residuals.push_back(residual);
     report.residual = residual;
     report.iterations = k;
-    if (residual < parameters_.tolerance && !held) {
+    if (residual < tolerance && !held) {
       if (plain && !last) report.residual = system.residual(U, z_);  // U is one iteration newer
-      if (report.residual < parameters_.tolerance) {
+      if (report.residual < tolerance) {
         report.reason = StopReason::Converged;
         break;
       }
@@ -251,7 +265,12 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
     order_.clear();
     if (memory_ > 0 && differs_) {
       take_difference(layout);
-      choose_weights();
+      if (z_squared_ <= z_squared_before_) {
+        choose_weights();
+      } else {
+        kept_ = 0;
+      }
+      z_squared_before_ = z_squared_;
     }
     held = update(layout, U);
     if (memory_ > 0) std::swap(z_, z_before_);

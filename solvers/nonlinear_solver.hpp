@@ -25,7 +25,7 @@ struct [[nodiscard]] NonlinearReport {
 
 /// Common settings; read_nonlinear_solver documents them.
 struct NonlinearParameters {
-  double tolerance = 1e-6;  ///< stop when max |F| / tau is below
+  double tolerance = 1e-6;  ///< stop when max |F| / tau is below, or below StepSystem::rounding()
   int max_iterations = 500;
 };
 

@@ -144,14 +144,6 @@ std::optional<StopReason> termination(const PdhgParameters& criteria, int iterat
 
 Pdhg::Pdhg(PdhgParameters parameters) : parameters_(parameters), weight_(parameters.weight) { parameters_.validate(); }
 
-void Pdhg::set_steps(double tau, double sigma) {
-  PdhgParameters changed = parameters_;
-  changed.tau = tau;
-  changed.sigma = sigma;
-  changed.validate();
-  parameters_ = changed;
-}
-
 SolveReport Pdhg::solve(SaddlePoint& problem) {
   const PdhgParameters& par = parameters_;
   SolveReport report;

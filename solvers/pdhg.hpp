@@ -86,8 +86,6 @@ class Pdhg {
   const PdhgParameters& parameters() const { return parameters_; }
   double weight() const { return weight_; }
   void set_weight(double w) { weight_ = w; }
-  /// Steps of the rule Given from the next solve on. Throws InputError when one is not positive.
-  void set_steps(double tau, double sigma);
   /// Called at every check with the current residuals.
   std::function<void(const PdhgProgress&)> monitor;
   /// When set: asked at every check after which the solve would go on; true ends it with Diverged. Must answer alike on all ranks.

@@ -11,15 +11,16 @@ namespace {
 
 constexpr int window = 100;   // of ConvergenceWatch
 constexpr int ahead = 2;      // fixed-point iterations before tuned ones
-constexpr int retunings = 3;  // within a solve
+constexpr int retunings = 2;  // within a solve
 
-PdhgParameters engine_parameters(const NonlinearParameters& p) {
+PdhgParameters engine_parameters(double tolerance, int max_iterations, const PdhgStepParameters& step) {
   PdhgParameters e;
-  e.tolerance = p.tolerance;
-  e.max_iterations = p.max_iterations;
+  e.tolerance = tolerance;
+  e.max_iterations = max_iterations;
   e.check_every = 1;
   e.rule = StepRule::Given;
-  e.validate();
+  e.tau = step.tau_p;
+  e.sigma = step.tau_u;
   return e;
 }
 
@@ -28,13 +29,14 @@ PdhgParameters engine_parameters(const NonlinearParameters& p) {
 /// behind them. It is done anew
 ///   - when tau grew, or fell below 0.7 of the one at the last tuning, and for the second solve of all,
 ///   - for the next solve, when one took a third more iterations a digit than the first one after the last tuning,
-///   - within a solve, at the present U, when the residual falls at less than 0.3 of the predicted rate for a while; when it is hopeless
-///   (ConvergenceWatch), with a
-///     wider range from the initial guess. After three such attempts the solve reports Diverged.
+///   - within a solve, at the present U, when the residual falls at less than 0.3 of the predicted rate for a while (twice at most).
+/// When the iteration is hopeless all the same (ConvergenceWatch) it starts again with the parameters as given, whose shorter steps reach the
+/// answer from farther away.
 class PdhgSolver final : public NonlinearSolver {
  public:
-  PdhgSolver(const NonlinearParameters& parameters, const PdhgStepParameters& step)
-      : parameters_(parameters), given_(step), engine_(engine_parameters(parameters)) {}
+  PdhgSolver(const NonlinearParameters& parameters, const PdhgStepParameters& step) : parameters_(parameters), given_(step) {
+    engine_parameters(parameters.tolerance, parameters.max_iterations, step).validate();
+  }
 
   const std::string& name() const override { return name_; }
   const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
@@ -58,7 +60,6 @@ class PdhgSolver final : public NonlinearSolver {
   const std::string name_ = "pdhg";
   NonlinearParameters parameters_;
   PdhgStepParameters given_;
-  Pdhg engine_;
   StepSaddlePoint saddle_;
   std::vector<NonlinearReport> attempts_;
   Field start_;  // the initial guess, for another attempt
@@ -83,56 +84,59 @@ NonlinearReport PdhgSolver::solve(StepSystem& system, Field& U) {
   report.method = name_;
   const long pairs = system.transform_pairs(), evaluations = system.evaluations();
   if (given_.tune) {
+    if (!start_ || start_.layout_ptr() != system.layout() || start_.levels() != system.levels()) start_ = system.make_field();
+    for (int level = 0; level < U.levels(); ++level) start_.copy_level(level, U, level);
     for (int i = 0; i < ahead; ++i) {
       report.residuals.push_back(system.picard(U));
       ++report.iterations;
     }
-    if (!start_ || start_.layout_ptr() != system.layout() || start_.levels() != system.levels()) start_ = system.make_field();
-    for (int level = 0; level < U.levels(); ++level) start_.copy_level(level, U, level);
     if (stale_ || tuned_tau_ == 0 || system.tau() > 1.001 * tuned_tau_ || system.tau() < 0.7 * tuned_tau_) tune(system, U);
   }
 
-  for (int attempt = 0;; ++attempt) {
-    if (given_.tune && !(std::isfinite(range_.largest) && range_.smallest > 0)) {
-      report.reason = StopReason::Diverged;
-      if (report.residuals.empty()) report.residual = std::numeric_limits<double>::infinity();
-      tuned_tau_ = 0;
-      break;
+  const double tolerance = std::max(parameters_.tolerance, system.rounding());
+  bool tuned = given_.tune;
+  for (int retuned = 0;;) {
+    if (tuned && !(std::isfinite(range_.largest) && range_.smallest > 0)) {
+      tuned = false;
+      stale_ = true;
     }
-    const PdhgStepParameters step = given_.tune ? optimal_pdhg_parameters(range_) : given_;
-    const double predicted = given_.tune ? -std::log(pdhg_rate(range_, step)) : 0;
-    ConvergenceWatch watch(parameters_.tolerance, parameters_.max_iterations, window);
-    const int done = static_cast<int>(report.residuals.size());
+    const PdhgStepParameters step = tuned ? optimal_pdhg_parameters(range_) : given_;
+    const double predicted = tuned ? -std::log(pdhg_rate(range_, step)) : 0;
+    const auto stretch = static_cast<int>(std::max(15.0, 4 / std::max(predicted, 1e-3)));
+    ConvergenceWatch watch(tolerance, parameters_.max_iterations, window);
+    const auto begin = static_cast<std::ptrdiff_t>(report.residuals.size());
     bool slow = false;
-    engine_.set_steps(step.tau_p, step.tau_u);
-    engine_.monitor = [&](const PdhgProgress& now) { report.residuals.push_back(now.residuals->front().absolute); };
-    engine_.give_up = [&](const PdhgProgress& now) {
+    Pdhg engine(engine_parameters(tolerance, parameters_.max_iterations, step));
+    engine.monitor = [&](const PdhgProgress& now) { report.residuals.push_back(now.residuals->front().absolute); };
+    engine.give_up = [&](const PdhgProgress& now) {
       const double last = report.residuals.back();
       // Heavy-ball iterations start with a hump.
-      const auto stretch = static_cast<int>(std::max(15.0, 4 / predicted));
-      slow = given_.tune && attempt < retunings && now.iteration >= 2 * stretch &&
-             std::log(report.residuals[report.residuals.size() - 1 - static_cast<std::size_t>(stretch)] / last) < 0.3 * predicted * stretch;
-      return slow || watch.hopeless(last) || done + now.iteration >= parameters_.max_iterations;
+      slow = tuned && retuned < retunings && now.iteration >= 2 * stretch &&
+             std::log(*(report.residuals.end() - 1 - stretch) / last) < 0.3 * predicted * stretch;
+      return slow || watch.hopeless(last) || report.iterations + now.iteration >= parameters_.max_iterations;
     };
     saddle_.start(system, U, step.eps, step.omega);
-    const SolveReport run = engine_.solve(saddle_);
+    const SolveReport run = engine.solve(saddle_);
     report.reason = run.reason;
     report.residual = report.residuals.back();
     report.iterations += run.iterations;
-    if (run.reason == StopReason::Converged && given_.tune && run.iterations >= 3) {
-      const double digits = std::log(report.residuals[static_cast<std::size_t>(done)] / report.residual) / run.iterations;
+    if (run.reason == StopReason::Converged && tuned && run.iterations >= 3) {
+      const double digits = std::log(report.residuals[static_cast<std::size_t>(begin)] / report.residual) / run.iterations;
       if (digits_ == 0) digits_ = digits;
       stale_ = stale_ || digits < 0.75 * digits_;
     }
     if (run.reason != StopReason::Diverged) break;
-    if (report.iterations >= parameters_.max_iterations && std::isfinite(report.residual)) report.reason = StopReason::IterationLimit;
-    if (!given_.tune || attempt == retunings || report.iterations >= parameters_.max_iterations) break;
+    if (report.iterations >= parameters_.max_iterations) {
+      if (std::isfinite(report.residual)) report.reason = StopReason::IterationLimit;
+      break;
+    }
+    if (!tuned) break;
     if (slow && system.admissible(U)) {
+      ++retuned;
       tune(system, U);
     } else {
       for (int level = 0; level < U.levels(); ++level) U.copy_level(level, start_, level);
-      range_.smallest *= 0.5;
-      range_.largest *= 1.2;
+      tuned = false;
       stale_ = true;
     }
   }

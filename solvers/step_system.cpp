@@ -42,7 +42,23 @@ void StepSystem::set(const Field& known, double tau, std::span<const double> tim
   times_.assign(times.begin(), times.end());
   tau_ = tau;
   state_ = adjoint_ = nullptr;
-  preconditioner_.set(tau, op_->frozen(follow ? &known_ : nullptr, times_.front()));
+  const FrozenOperator frozen = op_->frozen(follow ? &known_ : nullptr, times_.front());
+  preconditioner_.set(tau, frozen);
+
+  if (highest_ == 0) {
+    for (const Axis& axis : layout()->grid().axes()) {
+      const std::vector<double> lambda = laplacian_symbol(axis, axis.cells, frozen.kind);
+      highest_ += *std::max_element(lambda.begin(), lambda.end());
+    }
+  }
+  double largest = 0, stiffness = 0;
+  for (int s = 0; s < components(); ++s) largest = std::max(largest, max_abs(known_, s));
+  for (const SymbolPolynomial& polynomial : frozen.linear) {
+    double value = 0, power = 1;
+    for (const double c : polynomial) value += std::fabs(c) * power, power *= highest_;
+    stiffness = std::max(stiffness, value);
+  }
+  rounding_ = std::numeric_limits<double>::epsilon() * largest * (1 / tau + stiffness);
 }
 
 void StepSystem::prepare(Field& U) {
