@@ -203,12 +203,10 @@ PotentialPtr make_flory_huggins(double theta, double theta_c) {
 PotentialPtr read_potential(const Parameters& p, const std::string& key, const std::string& doc) {
   if (p.is_table(key)) {
     const Parameters t = p.table(key, doc);
-    const std::string type = t.text("type", "Family of the potential W.");
+    const std::string type = t.choice("type", "Family of the potential W.", registry().names());
     return registry().find(t, "type", type).make(t);
   }
-  std::string types;
-  for (const auto& [name, what] : potential_types()) types += (types.empty() ? "" : "; ") + name + ": " + what;
-  const std::string name = p.text(key, doc + " A table with 'type' (" + types + ") or the name alone where it has no parameters.", "double_well");
+  const std::string name = p.text(key, doc + " Its name, or a table with its name as 'type' and its parameters.", "double_well");
   const auto& entry = registry().find(p, key, name);
   if (name != "double_well") p.fail(key, "the potential '" + name + "' has parameters: write a table " + key + " = { type = \"" + name + "\", ... }");
   return entry.make(p);

@@ -209,10 +209,7 @@ const Registry<ReactionFactory>& registry() {
 }  // namespace
 
 ReactionPtr read_reaction(const Parameters& p, int dim) {
-  std::string doc = "Reaction between the species:";
-  for (const auto& [name, what] : reaction_types()) doc += " " + name + " (" + what + ");";
-  doc.back() = '.';
-  const std::string type = p.text("type", doc);
+  const std::string type = p.choice("type", "Law of the rates.", registry().names());
   return registry().find(p, "type", type).make(p, dim);
 }
 

@@ -193,11 +193,8 @@ bool constant_coefficients(const Equation& equation) {
 
 ReactionDiffusionEquation read_reaction_diffusion(const Parameters& root, const Grid& grid) {
   const Parameters p = root.table("equation", "what is solved; a table [reaction] adds rates r_s(u, x, t) to every type");
-  std::string doc = "Equation:";
-  for (const auto& [name, what] : reaction_diffusion_types()) doc += " " + name + " (" + what + ");";
-  doc.back() = '.';
   Equation equation;
-  equation.type = p.text("type", doc);
+  equation.type = p.choice("type", "What is solved.", registry().names());
   const auto& entry = registry().find(p, "type", equation.type);
   if (root.has("reaction")) equation.reaction = read_reaction(root.table("reaction", "rates r_s(u, x, t) of the species"), grid.dim());
   for (const std::string& name : equation.reaction ? equation.reaction->species() : std::vector<std::string>{"u"})

@@ -95,10 +95,7 @@ FunctionPtr make_standing_wave(double a, double b, double shift, int axis) {
 }
 
 std::vector<FunctionPtr> read_reaction_diffusion_reference(const Parameters& reference, const Grid& grid, const ReactionDiffusionEquation& equation) {
-  std::string doc = "Exact or reference solution that errors are measured against:";
-  for (const auto& [name, what] : reaction_diffusion_reference_types()) doc += " " + name + " (" + what + ");";
-  doc.back() = '.';
-  const std::string type = reference.text("type", doc, "none");
+  const std::string type = reference.choice("type", "Exact or reference solution that errors are measured against.", registry().names(), "none");
   return registry().find(reference, "type", type).make({reference, grid, equation});
 }
 

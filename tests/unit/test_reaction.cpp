@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(faults_are_named_at_their_place) {
       BOOST_TEST(m.find(part) != std::string::npos, m);
     }
   };
-  says("", "p.toml:1:1: reaction.type", "schnakenberg");
+  says("", "p.toml:1:1: reaction.type", "Law of the rates");
   says("type = 'gray-scott'", "p.toml:2:8: reaction.type: ", "did you mean 'gray_scott'?");
   says("type = 'gray_scott'\nfeed = -1", "p.toml:3:8: reaction.feed: ", ">= 0");
   says("type = 'gray_scott'\nfed = 1", "p.toml:3:", "did you mean 'feed'?");
