@@ -375,6 +375,11 @@ std::vector<Topic> topics() {
   for (const auto& [name, what] : potential_types()) all.push_back({"Potential", name, what, "equation.potential", choosing("potential", name)});
   for (const auto& [name, what] : reaction_types()) all.push_back({"Reaction", name, what, "reaction", choosing("reaction", name)});
   for (const auto& [name, what] : time_methods()) all.push_back({"Time method", name, what, "time", {"time.method=" + name}});
+  all.push_back({"Time steps",
+                 "adaptive",
+                 "steps chosen by an estimate of their error",
+                 "time.adaptive",
+                 {"time.method=bdf2", "time.adaptive={tolerance=1e-3}"}});
   for (const auto& [name, what] : nonlinear_solver_names()) all.push_back({"Solver", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, what] : PhaseMonitor::names()) all.push_back({"Diagnostic", name, what, "", {}});
   for (const auto& [name, what] : reaction_diffusion_reference_types()) all.push_back({"Reference", name, what, "", {}});
