@@ -133,6 +133,22 @@ BOOST_AUTO_TEST_CASE(adaptive_steps_follow_the_tolerance) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(blocks_of_adaptive_steps) {
+  TimeParameters p = parameters("implicit_euler", 1e-3);
+  p.block = 4;
+  p.adaptive = {.on = true, .tolerance = 1e-4, .largest = 0.1};
+  const auto stepper = make(test::allen_cahn(0.1, b), p, std::make_unique<test::Picard>(1e-10), [](double, double, double) { return 0.1; });
+  double largest = 0, worst = 0;
+  for (const double end : {0.5, 3.0})
+    while (stepper->time() < end) {
+      const StepReport r = stepper->advance(end);
+      BOOST_TEST((r.converged && r.steps <= 4 && r.dt <= 0.1 && r.t <= end && (std::isnan(r.error_estimate) || r.error_estimate <= 1)));
+      largest = std::max(largest, r.dt);
+      worst = std::max(worst, std::fabs(stepper->state().owned()[0] - Scalar(0.1, r.t).u));
+    }
+  BOOST_TEST((stepper->time() == 3.0 && largest > 0.02 && worst < 0.03));
+}
+
 BOOST_AUTO_TEST_CASE(steps_with_too_large_errors_are_repeated) {
   TimeParameters p = parameters("implicit_euler", 0.05);
   p.adaptive = {.on = true, .tolerance = 1e-5};

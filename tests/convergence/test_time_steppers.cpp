@@ -188,3 +188,80 @@ BOOST_AUTO_TEST_CASE(no_flux_is_the_even_half_of_the_doubled_periodic_box) {
       BOOST_TEST(global_max(MPI_COMM_WORLD, worst) < 1e-11);
     }
 }
+
+// Two species whose rates depend on time and place, coupled explicitly in IMEX schemes and mode by mode in the preconditioner.
+BOOST_AUTO_TEST_CASE(orders_in_time_of_systems) {
+  const Grid grid = test::box(1, 20, 2, Boundary::NoFlux);
+  const ProblemFile file = ProblemFile::parse(
+      "[equation]\ntype = \"reaction_diffusion\"\ndiffusion = [0.05, 0.2]\n[reaction]\ntype = \"formula\"\nspecies = [\"u\", \"v\"]\n"
+      "rates = [\"u - u^3 - 2*v + sin(3*t)*cos(pi*x)\", \"1.5*u*v - v + exp(-t)\"]\n",
+      "system");
+  const ReactionDiffusionEquation equation = read_reaction_diffusion(file.root(), grid);
+  const double end = 0.8;
+  const auto solve_system = [&](const std::string& method, double dt, MPI_Comm comm) {
+    const LayoutPtr layout = make_layout(comm, grid);
+    Field initial(layout, 2);
+    const Field u = test::make_field(layout, [](double x, double, double) { return 0.2 + 0.4 * std::cos(pi * x); });
+    for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) initial.level(0)[i] = u.level()[i], initial.level(1)[i] = 0.5 - 0.3 * u.level()[i];
+    const auto stepper =
+        make_time_stepper(parameters(method, dt), make_evolution_operator(equation, layout), std::make_unique<test::Picard>(1e-12), initial);
+    for (const StepReport& r : test::run(*stepper, end)) BOOST_TEST((r.converged && r.rejections == 0 && std::isnan(r.energy)));
+    return stepper->state().clone();
+  };
+  const auto difference = [](const Field& a, const Field& b) {
+    double worst = 0;
+    for (int s = 0; s < 2; ++s)
+      for (std::size_t i = 0; i < a.owned(s).size(); ++i) worst = std::max(worst, std::fabs(a.owned(s)[i] - b.owned(s)[i]));
+    return global_max(MPI_COMM_WORLD, worst);
+  };
+  const Field reference = solve_system("etdrk4", end / 1024, MPI_COMM_WORLD);
+  const struct {
+    const char* method;
+    double order, dt;
+  } schemes[] = {{"implicit_euler", 1, 0.05}, {"bdf2", 2, 0.05},   {"sdirk2", 2, 0.1},
+                 {"imex_euler", 1, 0.025},    {"sbdf2", 2, 0.025}, {"etdrk4", 4, 0.1}};
+  for (const auto& s : schemes) {
+    std::vector<double> errors;
+    for (int k = 0; k < 3; ++k) errors.push_back(difference(solve_system(s.method, std::ldexp(s.dt, -k), MPI_COMM_WORLD), reference));
+    const double order = std::log2(errors[1] / errors[2]);
+    BOOST_TEST_CONTEXT(s.method << " " << errors[0] << " " << errors[1] << " " << errors[2])
+    BOOST_TEST((order > s.order - 0.25 && order < s.order + 0.45));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(answers_have_the_same_bits_on_any_number_of_ranks) {
+  for (const int dim : {1, 2, 3})
+    for (const char* method : {"implicit_euler", "bdf2", "sdirk2", "imex_euler", "sbdf2", "etdrk4"})
+      for (const Boundary kind : {Boundary::Periodic, Boundary::NoFlux}) {
+        Problem problem = smooth_allen_cahn(dim, kind);
+        problem.grid = test::box(dim, dim == 1 ? 61 : 9, 2, kind);
+        if (dim == 2) problem.equation = test::cahn_hilliard(0.05, 1);
+        TimeParameters p = parameters(method, 0.01);
+        const bool implicit = p.method == "implicit_euler" || p.method == "bdf2" || p.method == "sdirk2";
+        if (implicit) p.adaptive = {.on = true, .tolerance = 1e-3};
+        const auto many = make(problem, p, std::make_unique<test::Picard>(1e-8)),
+                   one = make(problem, p, std::make_unique<test::Picard>(1e-8), MPI_COMM_SELF);
+        for (int k = 0; k < 8; ++k) {
+          const StepReport a = many->advance(1), b = one->advance(1);
+          BOOST_TEST((a.t == b.t && a.iterations == b.iterations && (a.energy == b.energy || (std::isnan(a.energy) && std::isnan(b.energy)))));
+        }
+        bool equal = true;
+        for (std::ptrdiff_t i = 0; i < many->state().layout().owned(); ++i)
+          equal = equal && many->state().level()[i] == one->state().level()[many->state().layout().global_offset() + i];
+        BOOST_TEST_CONTEXT(method << " in " << dim << " dimensions")
+        BOOST_TEST(equal);
+      }
+}
+
+// The float32 preconditioner changes the way to the answer, not the answer.
+BOOST_AUTO_TEST_CASE(single_precision_preconditioner) {
+  const Problem problem = smooth_cahn_hilliard();
+  const LayoutPtr layout = make_layout(MPI_COMM_WORLD, problem.grid);
+  const auto result = [&](bool single) {
+    const auto stepper = make_time_stepper(parameters("bdf2", problem.end / 20), make_evolution_operator(problem.equation, layout),
+                                           std::make_unique<test::Picard>(1e-9), test::make_field(layout, problem.initial), single);
+    for (const StepReport& r : test::run(*stepper, problem.end)) BOOST_TEST((r.converged && r.rejections == 0));
+    return stepper->state().clone();
+  };
+  BOOST_TEST(test::max_difference(result(true), result(false)) < 1e-9);
+}
