@@ -28,7 +28,7 @@ class Ladder final : public NonlinearSolver {
   NonlinearReport solve(StepSystem& system, Field& U) override {
     if (!guess_ || guess_.layout_ptr() != U.layout_ptr() || guess_.levels() != U.levels()) {
       guess_ = Field(U.layout_ptr(), U.levels());
-      best_ = Field(U.layout_ptr(), U.levels());
+      best_ = {};
     }
     copy(U, guess_);
     if (system.tau() < smaller_step * tau_)
@@ -53,6 +53,7 @@ class Ladder final : public NonlinearSolver {
       }
       if (attempts_.size() == 1 || nearer(attempts_.back(), attempts_[best])) {
         best = attempts_.size() - 1;
+        if (!best_) best_ = Field(U.layout_ptr(), U.levels());
         copy(U, best_);
       }
     }
@@ -132,7 +133,8 @@ class Ladder final : public NonlinearSolver {
 };
 
 // What the rungs of "auto" may take: more iterations than they need where they work well, fewer than the next rung needs.
-constexpr int fixed_point_limit = 100;
+constexpr int anderson_limit = 100;
+constexpr int picard_limit = 300;
 constexpr int newton_limit = 300;
 
 }  // namespace
@@ -197,7 +199,7 @@ NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver) {
     return q;
   };
   std::vector<NonlinearSolverPtr> rungs;
-  rungs.push_back(make(first, limited(fixed_point_limit)));
+  rungs.push_back(make(first, first == "anderson" ? limited(anderson_limit) : first == "picard" ? limited(picard_limit) : p));
   rungs.push_back(make("newton-krylov", limited(newton_limit)));
   rungs.push_back(make("descent", p));
   return make_ladder(std::move(rungs));
