@@ -13,7 +13,6 @@
 namespace wasserflow {
 namespace {
 
-constexpr int window = 100;          // of ConvergenceWatch
 constexpr double smallest = 1e-11;   // squared sine of the angle between a difference and the newer ones below which it is left out
 constexpr double to_boundary = 0.9;  // of the way to the end of its domain that a value may go in one iteration
 
@@ -235,7 +234,7 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
   report.method = name_;
   const long pairs = system.transform_pairs(), evaluations = system.evaluations();
   const double tolerance = std::max(parameters_.tolerance, system.rounding());
-  ConvergenceWatch watch(tolerance, parameters_.max_iterations, window);
+  ConvergenceWatch watch(tolerance, parameters_.max_iterations);
   const bool plain = memory_ == 0 && domain_.empty();  // one fused pass
   bool held = false;
   if (!domain_.empty() && !system.admissible(U)) enter_domain(U);

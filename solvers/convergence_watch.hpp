@@ -10,11 +10,11 @@ namespace wasserflow {
 ///   - is not finite,
 ///   - exceeds `growth` times the first one, or
 ///   - would not reach the tolerance within max_iterations, were the smallest residual so far to fall on at its mean rate over the last `window`
-///     iterations (looked at from iteration `window` on).
+///     iterations (looked at from iteration `window` on; half of max_iterations where that is less, but not below 20).
 class ConvergenceWatch {
  public:
-  ConvergenceWatch(double tolerance, int max_iterations, int window, double growth = 1e4)
-      : tolerance_(tolerance), growth_(growth), max_iterations_(max_iterations), window_(window) {}
+  ConvergenceWatch(double tolerance, int max_iterations, int window = 100, double growth = 1e4)
+      : tolerance_(tolerance), growth_(growth), max_iterations_(max_iterations), window_(std::min(window, std::max(20, max_iterations / 2))) {}
 
   /// Takes the residual at the next iteration, in order; true: give up.
   bool hopeless(double residual) {

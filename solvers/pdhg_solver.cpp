@@ -9,7 +9,6 @@
 namespace wasserflow {
 namespace {
 
-constexpr int window = 100;   // of ConvergenceWatch
 constexpr int ahead = 2;      // fixed-point iterations before tuned ones
 constexpr int retunings = 2;  // within a solve
 
@@ -47,7 +46,7 @@ class PdhgSolver final : public NonlinearSolver {
     return {{"smallest", range_.smallest}, {"largest", range_.largest}, {"tau", tuned_tau_}, {"digits", digits_}, {"stale", stale_ ? 1.0 : 0.0}};
   }
   void restore(const std::map<std::string, double>& numbers) override {
-    if (!given_.tune) return;
+    if (!given_.tune || !numbers.contains("tau")) return;
     range_ = {numbers.at("smallest"), numbers.at("largest")};
     tuned_tau_ = numbers.at("tau");
     digits_ = numbers.at("digits");
@@ -103,7 +102,7 @@ NonlinearReport PdhgSolver::solve(StepSystem& system, Field& U) {
     const PdhgStepParameters step = tuned ? optimal_pdhg_parameters(range_) : given_;
     const double predicted = tuned ? -std::log(pdhg_rate(range_, step)) : 0;
     const auto stretch = static_cast<int>(std::max(15.0, 4 / std::max(predicted, 1e-3)));
-    ConvergenceWatch watch(tolerance, parameters_.max_iterations, window);
+    ConvergenceWatch watch(tolerance, parameters_.max_iterations);
     const auto begin = static_cast<std::ptrdiff_t>(report.residuals.size());
     bool slow = false;
     Pdhg engine(engine_parameters(tolerance, parameters_.max_iterations, step));

@@ -78,6 +78,13 @@ double observed_rate(const NonlinearReport& report, std::size_t from) {
   return std::pow(report.residuals[to] / report.residuals[from], 1.0 / static_cast<double>(to - from));
 }
 
+/// Tests that one rank does alone are not repeated on several.
+bool in_company() {
+  int ranks = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  return ranks > 1;
+}
+
 double difference(const Field& a, const Field& b) {
   double worst = 0;
   for (int level = 0; level < a.levels(); ++level)
@@ -118,6 +125,7 @@ BOOST_AUTO_TEST_CASE(methods_find_the_same_answer) {
 
 // Picard contracts with the spectral radius of I - B.
 BOOST_AUTO_TEST_CASE(rate_of_picard) {
+  if (in_company()) return;
   for (const test::PhaseField& problem :
        {test::allen_cahn_circle(16, 0.01, 0.02), test::cahn_hilliard_circles(16, 0.02), test::functionalised_pores(16)}) {
     test::PhaseSteps steps(MPI_COMM_SELF, problem);
@@ -129,6 +137,7 @@ BOOST_AUTO_TEST_CASE(rate_of_picard) {
 }
 
 BOOST_AUTO_TEST_CASE(lanczos_finds_the_extreme_singular_values) {
+  if (in_company()) return;
   for (const int block : {1, 2}) {
     for (const test::PhaseField& problem :
          {test::allen_cahn_circle(16, 0.005, 0.02), test::cahn_hilliard_circles(16, 0.02), test::functionalised_pores(16)}) {
@@ -162,6 +171,7 @@ BOOST_AUTO_TEST_CASE(formula_of_the_rate) {
 }
 
 BOOST_AUTO_TEST_CASE(rates_of_pdhg) {
+  if (in_company()) return;
   for (const test::PhaseField& problem :
        {test::allen_cahn_circle(16, 0.005, 0.02), test::cahn_hilliard_circles(16, 0.02), test::functionalised_pores(16)}) {
     test::PhaseSteps steps(MPI_COMM_SELF, problem);
