@@ -54,7 +54,8 @@ class NewtonKrylov final : public NonlinearSolver {
   const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
 
   NonlinearReport solve(StepSystem& system, Field& U) override {
-    if (layout_ != system.layout() || levels_ != system.levels()) make(system);
+    const bool energies = IncrementalEnergy::exists(system);
+    if (layout_ != system.layout() || levels_ != system.levels() || energies != energies_) make(system, energies);
     system_ = &system;
     const long pairs = system.transform_pairs(), evaluations = system.evaluations();
     NonlinearReport report;
@@ -71,18 +72,14 @@ class NewtonKrylov final : public NonlinearSolver {
 
     conserves_ = system.op().conserves_mass();
     keep_means(U);
-    energies_ = IncrementalEnergy::exists(system);
     if (energies_ && !phi_.begin(system, U)) {
       report.reason = StopReason::Diverged;
       report.residual = std::numeric_limits<double>::quiet_NaN();
       attempts_.assign(1, report);
+      system_ = nullptr;
       return report;
     }
     if (energies_) here_ = phi_.energy(U);
-    SNESLineSearch search = nullptr;
-    petsc_check(SNESGetLineSearch(snes_.get(), &search));
-    petsc_check(SNESLineSearchSetType(search, energies_ ? SNESLINESEARCHSHELL : SNESLINESEARCHBT));
-    if (energies_) petsc_check(SNESLineSearchShellSetUserFunc(search, &NewtonKrylov::search, this));
 
     gather(U, x_.get());
     const PetscErrorCode code = SNESSolve(snes_.get(), nullptr, x_.get());
@@ -109,7 +106,8 @@ class NewtonKrylov final : public NonlinearSolver {
   }
 
  private:
-  void make(const StepSystem& system) {
+  void make(const StepSystem& system, bool energies) {
+    energies_ = energies;
     layout_ = system.layout();
     levels_ = system.levels();
     const MPI_Comm comm = layout_->comm();
@@ -135,6 +133,11 @@ class NewtonKrylov final : public NonlinearSolver {
     // A step that is exact to the Krylov solver's limit is still a step: the line search says whether it helps.
     petsc_check(SNESKSPSetUseEW(snes, PETSC_TRUE));
     petsc_check(SNESKSPSetParametersEW(snes, 2, 0.1, 0.5, 0.9, 2, PETSC_DEFAULT, PETSC_DEFAULT));
+
+    SNESLineSearch search = nullptr;
+    petsc_check(SNESGetLineSearch(snes, &search));
+    petsc_check(SNESLineSearchSetType(search, energies ? SNESLINESEARCHSHELL : SNESLINESEARCHBT));
+    if (energies) petsc_check(SNESLineSearchShellSetUserFunc(search, &NewtonKrylov::search, this));
 
     // FGMRES needs as many applications of M^{-1} as it takes iterations; GMRES one more a Newton step.
     KSP ksp = nullptr;
