@@ -7,6 +7,7 @@
 
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
+#include "solvers/column_sweeps.hpp"
 #include "solvers/convergence_watch.hpp"
 #include "solvers/nonlinear_solver.hpp"
 
@@ -16,22 +17,14 @@ namespace {
 constexpr double smallest = 1e-11;   // squared sine of the angle between a difference and the newer ones below which it is left out
 constexpr double to_boundary = 0.9;  // of the way to the end of its domain that a value may go in one iteration
 
-template <class T>
-double dot(const double* __restrict a, const T* __restrict b, int n) {
-  double s = 0;
-#pragma omp simd reduction(+ : s)
-  for (int i = 0; i < n; ++i) s += a[i] * static_cast<double>(b[i]);
-  return s;
-}
-
 /// U+ = U - z - sum_j gamma_j (dU_j - dz_j), where the differences of the last `memory` iterations are
 ///   dU_j = U_{j+1} - U_j, dz_j = z_{j+1} - z_j, z = M^{-1} F(U), and gamma minimises |z - sum_j gamma_j dz_j|_2
 /// (Walker & Ni 2011, "type II"). memory = 0 is Picard's iteration.
 ///
-/// The work beside the transform is two sweeps. Differences are kept in float32 (they only choose and correct a step, whose base U - z is float64:
-/// the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the first sweep reads one array a difference
-/// (all new inner products) and the second one the other (the step). The normal equations are scaled to unit diagonal and factored from the newest
-/// difference to the oldest; one that is nearly a combination of newer ones is left out.
+/// The work beside the transform is a pass over the rows that it delivers and one sweep. Differences are kept in float32 (they only choose and
+/// correct a step, whose base U - z is float64: the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the
+/// first pass reads one array a difference (all new inner products) and the sweep the other (the step). The normal equations are scaled to unit
+/// diagonal and factored from the newest difference to the oldest; one that is nearly a combination of newer ones is left out.
 ///
 /// Where |z| grew, the history is dropped and a plain fixed-point step taken: far from the answer old differences tell another slope, and steps
 /// that keep them wander about.
@@ -48,7 +41,8 @@ class FixedPoint final : public NonlinearSolver {
 
  private:
   void allocate(StepSystem& system);
-  void take_difference(const SlabLayout& layout);
+  double pass(StepSystem& system, Field& U);
+  void take_rows(const SlabLayout& layout, int level, std::ptrdiff_t offset, int n, const double* z);
   void choose_weights();
   bool update(const SlabLayout& layout, Field& U);
   void enter_domain(Field& U) const;
@@ -62,17 +56,19 @@ class FixedPoint final : public NonlinearSolver {
   int memory_;
   std::vector<NonlinearReport> attempts_;
 
-  Field z_, z_before_;
+  Field z_;                     // of the last pass
   std::vector<float> dz_, dg_;  // memory x levels x owned points; slot j of both belongs to one iteration; dg = dU - dz
   std::size_t size_ = 0;        // of a column
   int levels_ = 0;
   int kept_ = 0, newest_ = 0;  // columns that stand, slot of the newest
+  bool plain_ = false;         // Picard without bounds: one fused pass
   bool differs_ = false;       // slot newest_ of dg holds dU of the last update, still without its dz
   std::vector<double> gram_, factor_, weight_, products_;
   double z_squared_ = 0, z_squared_before_ = 0;  // |z|^2 at this iteration and the one before
   std::vector<ExactSum> sums_;                   // |z|^2, then the products of each column with the newest one and with z
   std::vector<int> order_;                       // slots from the newest to the oldest that are in use
-  std::vector<double> row_;
+  std::vector<double> row_, row_products_;
+  std::vector<const float*> columns_;
   std::vector<std::array<double, 2>> domain_;  // of each component; empty: no bounds
 };
 
@@ -85,12 +81,12 @@ void FixedPoint::allocate(StepSystem& system) {
   domain_.clear();
   for (int s = 0; s < system.components(); ++s) domain_.push_back(system.op().domain(s));
   if (std::none_of(domain_.begin(), domain_.end(), [](const auto& d) { return std::isfinite(d[0]) || std::isfinite(d[1]); })) domain_.clear();
-  if (z_ && z_.layout_ptr() == system.layout() && z_.levels() == system.levels()) return;
+  plain_ = memory_ == 0 && domain_.empty();
+  if (plain_ || (z_ && z_.layout_ptr() == system.layout() && z_.levels() == system.levels())) return;
   levels_ = system.levels();
   size_ = static_cast<std::size_t>(layout.owned()) * static_cast<std::size_t>(levels_);
   z_ = system.make_field();
   const auto m = static_cast<std::size_t>(memory_);
-  if (memory_ > 0) z_before_ = system.make_field();
   dz_.assign(m * size_, 0);
   dg_.assign(m * size_, 0);
   gram_.assign(m * m, 0);
@@ -98,55 +94,70 @@ void FixedPoint::allocate(StepSystem& system) {
   weight_.assign(m, 0);
   products_.assign(m, 0);
   sums_.resize(2 * m + 1);
-  row_.resize(static_cast<std::size_t>(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)) * 2);
+  row_products_.assign(2 * m, 0);
+  columns_.assign(m, nullptr);
+  row_.resize(static_cast<std::size_t>(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)));
 }
 
-/// Completes the newest column by dz = z - z_before and makes all inner products that are new: of the columns with dz and with z.
-void FixedPoint::take_difference(const SlabLayout& layout) {
-  kept_ = std::min(kept_ + 1, memory_);
-  std::fill(sums_.begin(), sums_.end(), ExactSum());
-  float* const dz = column(dz_, newest_);
-  float* const dg = column(dg_, newest_);
-  double* const exact = row_.data();
-  const bool line = layout.dim() == 1;
-  for (int level = 0; level < levels_; ++level) {
-    const double* z = z_.level(level);
-    const double* before = z_before_.level(level);
-    const std::ptrdiff_t at = level * layout.owned();
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = layout.row(r);
-      const std::ptrdiff_t o = p.offset, c = at + o;
-      for (int i = 0; i < p.n; ++i) {
-        const auto d = static_cast<float>(z[o + i] - before[o + i]);
-        dz[c + i] = d;
-        exact[i] = d;
-        dg[c + i] = static_cast<float>(static_cast<double>(dg[c + i]) - exact[i]);
-      }
-      if (line) {
-        for (int i = 0; i < p.n; ++i) sums_[0] += z[o + i] * z[o + i];
-      } else {
-        sums_[0] += dot(z + o, z + o, p.n);
-      }
-      for (int j = 0; j < kept_; ++j) {
-        const float* column_j = column(dz_, j) + c;
-        ExactSum &with_newest = sums_[static_cast<std::size_t>(2 * j + 1)], &with_z = sums_[static_cast<std::size_t>(2 * j + 2)];
-        if (line) {
-          for (int i = 0; i < p.n; ++i) {
-            with_newest += exact[i] * static_cast<double>(column_j[i]);
-            with_z += z[o + i] * static_cast<double>(column_j[i]);
-          }
-        } else {
-          with_newest += dot(exact, column_j, p.n);
-          with_z += dot(z + o, column_j, p.n);
-        }
-      }
-    }
+/// z = M^{-1} F(U) and max |F| / tau; Picard steps at once. From the second pass on the newest column is completed, and all inner products that are
+/// new are made: of the columns with dz and with z.
+double FixedPoint::pass(StepSystem& system, Field& U) {
+  if (plain_) return system.picard(U);
+  const SlabLayout& layout = *system.layout();
+  if (memory_ > 0 && differs_) {
+    kept_ = std::min(kept_ + 1, memory_);
+    std::fill(sums_.begin(), sums_.end(), ExactSum());
   }
+  const double residual = system.preconditioned_residual(U, [&](int level, std::ptrdiff_t offset, int n, const double* z) {
+    const int row = static_cast<int>(row_.size());
+    for (int i = 0; i < n; i += row) take_rows(layout, level, offset + i, std::min(row, n - i), z + i);
+  });
+  if (memory_ == 0 || !differs_) return residual;
   ExactSum::reduce(layout.comm(), {sums_.data(), static_cast<std::size_t>(2 * kept_ + 1)});
   z_squared_ = sums_[0].value();
   for (int j = 0; j < kept_; ++j) {
     gram(newest_, j) = gram(j, newest_) = sums_[static_cast<std::size_t>(2 * j + 1)].value();
     products_[static_cast<std::size_t>(j)] = sums_[static_cast<std::size_t>(2 * j + 2)].value();
+  }
+  return residual;
+}
+
+/// A row of z, at most row_.size() values.
+void FixedPoint::take_rows(const SlabLayout& layout, int level, std::ptrdiff_t offset, int n, const double* __restrict z) {
+  double* __restrict kept = z_.level(level) + offset;
+  if (memory_ == 0 || !differs_) {
+    std::copy_n(z, n, kept);
+    return;
+  }
+  const std::ptrdiff_t at = level * layout.owned() + offset;
+  float* __restrict dz = column(dz_, newest_) + at;
+  float* __restrict dg = column(dg_, newest_) + at;
+  double* __restrict exact = row_.data();
+  for (int i = 0; i < n; ++i) {
+    const auto d = static_cast<float>(z[i] - kept[i]);
+    dz[i] = d;
+    exact[i] = d;
+    dg[i] = static_cast<float>(static_cast<double>(dg[i]) - exact[i]);
+    kept[i] = z[i];
+  }
+  for (int j = 0; j < kept_; ++j) columns_[static_cast<std::size_t>(j)] = column(dz_, j) + at;
+  if (layout.dim() == 1) {  // slabs cut the line: sums are exact term by term
+    for (int i = 0; i < n; ++i) sums_[0] += z[i] * z[i];
+    for (int j = 0; j < kept_; ++j)
+      for (int i = 0; i < n; ++i) {
+        const auto value = static_cast<double>(columns_[static_cast<std::size_t>(j)][i]);
+        sums_[static_cast<std::size_t>(2 * j + 1)] += exact[i] * value;
+        sums_[static_cast<std::size_t>(2 * j + 2)] += z[i] * value;
+      }
+    return;
+  }
+  double* const with_newest = row_products_.data();
+  double* const with_z = with_newest + memory_;
+  products(exact, z, columns_.data(), kept_, n, with_newest, with_z);
+  sums_[0] += square(z, n);
+  for (int j = 0; j < kept_; ++j) {
+    sums_[static_cast<std::size_t>(2 * j + 1)] += with_newest[j];
+    sums_[static_cast<std::size_t>(2 * j + 2)] += with_z[j];
   }
 }
 
@@ -193,11 +204,8 @@ bool FixedPoint::update(const SlabLayout& layout, Field& U) {
       const RowPoints p = layout.row(r);
       const std::ptrdiff_t o = p.offset, c = at + o;
       for (int i = 0; i < p.n; ++i) candidate[i] = -z[o + i];
-      for (std::size_t j = 0; j < order_.size(); ++j) {
-        const float* __restrict column_j = column(dg_, order_[j]) + c;
-        const double w = weight_[j];
-        for (int i = 0; i < p.n; ++i) candidate[i] -= w * static_cast<double>(column_j[i]);
-      }
+      for (std::size_t j = 0; j < order_.size(); ++j) columns_[j] = column(dg_, order_[j]) + c;
+      subtract_columns(columns_.data(), weight_.data(), static_cast<int>(order_.size()), p.n, candidate);
       if (!domain_.empty()) {
         const auto [lower, upper] = domain_[static_cast<std::size_t>(level) % domain_.size()];
         for (int i = 0; i < p.n; ++i) {
@@ -235,20 +243,19 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
   const long pairs = system.transform_pairs(), evaluations = system.evaluations();
   const double tolerance = std::max(parameters_.tolerance, system.rounding());
   ConvergenceWatch watch(tolerance, parameters_.max_iterations);
-  const bool plain = memory_ == 0 && domain_.empty();  // one fused pass
   bool held = false;
   if (!domain_.empty() && !system.admissible(U)) enter_domain(U);
 
   for (int k = 0;; ++k) {
     const std::vector<double>& r = report.residuals;
-    // The next residual as the last two foresee it; wrong guesses cost a sweep, right ones save a transform pair.
+    // The next residual as the last two foresee it; wrong guesses cost an F, right ones save a transform pair.
     const bool last = k >= 2 && r[r.size() - 1] * r[r.size() - 1] < 4 * tolerance * r[r.size() - 2];
-    const double residual = last ? system.residual(U, z_) : plain ? system.picard(U) : system.preconditioned_residual(U, z_);
+    const double residual = last ? system.residual(U) : pass(system, U);
     report.residuals.push_back(residual);
     report.residual = residual;
     report.iterations = k;
     if (residual < tolerance && !held) {
-      if (plain && !last) report.residual = system.residual(U, z_);  // U is one iteration newer
+      if (plain_ && !last) report.residual = system.residual(U);  // U is one iteration newer
       if (report.residual < tolerance) {
         report.reason = StopReason::Converged;
         break;
@@ -256,14 +263,10 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
     }
     if (watch.hopeless(residual) && k < parameters_.max_iterations) report.reason = StopReason::Diverged;
     if (report.reason == StopReason::Diverged || k == parameters_.max_iterations) break;
-    if (plain) {
-      if (last) system.preconditioner().apply(SpectralTransform::from(z_), SpectralTransform::add_to(U, -1));
-      continue;
-    }
-    if (last) system.preconditioner().apply(z_, z_);
+    if (last) static_cast<void>(pass(system, U));
+    if (plain_) continue;
     order_.clear();
     if (memory_ > 0 && differs_) {
-      take_difference(layout);
       if (z_squared_ <= z_squared_before_) {
         choose_weights();
       } else {
@@ -272,7 +275,6 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
       z_squared_before_ = z_squared_;
     }
     held = update(layout, U);
-    if (memory_ > 0) std::swap(z_, z_before_);
   }
   report.transform_pairs = system.transform_pairs() - pairs;
   report.evaluations = system.evaluations() - evaluations;

@@ -74,7 +74,9 @@ double StepSystem::residual_rows(int level, std::ptrdiff_t offset, int n, double
   return residual_row(n, u, before, tau_, out);
 }
 
-double StepSystem::preconditioned_residual(Field& U, Field& z, Field* F) {
+double StepSystem::preconditioned_residual(Field& U, Field& z, Field* F) { return preconditioned_residual(U, SpectralTransform::to(z), F); }
+
+double StepSystem::preconditioned_residual(Field& U, const SpectralTransform::Sink& z, Field* F) {
   prepare(U);
   double worst = 0;
   preconditioner_.apply(
@@ -82,7 +84,18 @@ double StepSystem::preconditioned_residual(Field& U, Field& z, Field* F) {
         worst = std::max(worst, residual_rows(level, offset, n, row));
         if (F != nullptr) std::copy_n(row, n, F->level(level) + offset);
       },
-      SpectralTransform::to(z));
+      z);
+  return global_max(layout()->comm(), worst) / tau_;
+}
+
+double StepSystem::residual(Field& U) {
+  prepare(U);
+  double worst = 0;
+  const std::ptrdiff_t owned = layout()->owned();
+  const int n = layout()->dim() == 1 ? static_cast<int>(owned) : layout()->grid().cells(0);
+  row_.resize(static_cast<std::size_t>(n));
+  for (int level = 0; level < levels(); ++level)
+    for (std::ptrdiff_t at = 0; at < owned; at += n) worst = std::max(worst, residual_rows(level, at, n, row_.data()));
   return global_max(layout()->comm(), worst) / tau_;
 }
 
@@ -99,8 +112,7 @@ double StepSystem::residual(Field& U, Field& F) {
 double StepSystem::picard(Field& U) {
   prepare(U);
   double worst = 0;
-  preconditioner_.apply([&](int level, std::ptrdiff_t offset, int n,
-                            double* row) { worst = std::max(worst, residual_rows(level, offset, n, row)); },
+  preconditioner_.apply([&](int level, std::ptrdiff_t offset, int n, double* row) { worst = std::max(worst, residual_rows(level, offset, n, row)); },
                         SpectralTransform::add_to(U, -1));
   return global_max(layout()->comm(), worst) / tau_;
 }

@@ -25,9 +25,15 @@ class StepSystem {
   /// z = M^{-1} F(U) and max |F| / tau; one fused sweep and one transform pair. `F`, when given, takes F(U) as well.
   /// @note Collective.
   double preconditioned_residual(Field& U, Field& z, Field* F = nullptr);
+  /// The same with rows of z where they are wanted, as the transform delivers them.
+  /// @note Collective.
+  double preconditioned_residual(Field& U, const SpectralTransform::Sink& z, Field* F = nullptr);
   /// F(U) and max |F| / tau, no transform.
   /// @note Collective.
   double residual(Field& U, Field& F);
+  /// max |F| / tau alone.
+  /// @note Collective.
+  double residual(Field& U);
   /// U -= M^{-1} F(U) in one pass (Picard); returns max |F| / tau before the update. Ghosts of U are stale afterwards.
   /// @note Collective.
   double picard(Field& U);
@@ -40,8 +46,8 @@ class StepSystem {
   /// Rows of DF(U)^T P after prepare_adjoint(P), for fused updates.
   void prepare_adjoint(Field& P);
   void adjoint_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
-  /// Rows of F(U) after prepare(U), of the points [offset, offset + n) of a level: an x line, the slab in 1-D (as SpectralTransform cuts them). Returns
-  /// their largest |F|, infinity when one is NaN.
+  /// Rows of F(U) after prepare(U), of the points [offset, offset + n) of a level: an x line, the slab in 1-D (as SpectralTransform cuts them).
+  /// Returns their largest |F|, infinity when one is NaN.
   void prepare(Field& U);
   double residual_rows(int level, std::ptrdiff_t offset, int n, double* out) const;
 
@@ -52,8 +58,8 @@ class StepSystem {
   int components() const { return op_->components(); }
   int levels() const { return steps_ * components(); }
   double tau() const { return tau_; }
-  /// What rounding leaves of max |F| / tau at the solution, a few times too large: epsilon max |known| (1 / tau + |R| at the finest mode). Solvers stop
-  /// there when their tolerance lies below (sixth-order equations: near 5e-7 at 256 points a length of 2 pi, 64 times that at 512).
+  /// What rounding leaves of max |F| / tau at the solution, a few times too large: epsilon max |known| (1 / tau + |R| at the finest mode). Solvers
+  /// stop there when their tolerance lies below (sixth-order equations: near 5e-7 at 256 points a length of 2 pi, 64 times that at 512).
   double rounding() const { return rounding_; }
   const Field& known() const { return known_; }
   Field make_field() const { return Field(op_->layout(), levels()); }
@@ -73,7 +79,7 @@ class StepSystem {
   double tau_ = 0;
   double highest_ = 0;  // bound of the Laplacian's symbol
   double rounding_ = 0;
-  std::vector<double> times_;
+  std::vector<double> times_, row_;
   Field* state_ = nullptr;    // U of the last prepare
   Field* adjoint_ = nullptr;  // P of the last prepare_adjoint
   long evaluations_ = 0;
