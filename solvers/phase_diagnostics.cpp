@@ -89,10 +89,10 @@ StructureFactor structure_factor(SpectralTransform& transform, const Field& u, i
   const AxisModes row = modes_of(transform.row_axis()), column = modes_of(transform.column_axis()), outer = modes_of(transform.outer_axis());
   double longest = 0;
   for (const Axis& axis : grid.axes()) longest = std::max(longest, axis.length());
-  const double width = 2 * std::numbers::pi / longest;
+  const double width = 2 * std::numbers::pi / longest, per_width = 1 / width;
   const double most = std::sqrt(*std::max_element(row.k2.begin(), row.k2.end()) + *std::max_element(column.k2.begin(), column.k2.end()) +
                                 *std::max_element(outer.k2.begin(), outer.k2.end()));
-  const std::size_t shells = static_cast<std::size_t>(std::lround(most / width)) + 1;
+  const std::size_t shells = static_cast<std::size_t>(most / width + 0.5) + 2;
 
   const double mean = sum(u, field_level) / static_cast<double>(grid.size());
   std::vector<ExactSum> power(shells + 1);  // of each shell; the last one: sum k |u_k|^2
@@ -108,17 +108,19 @@ StructureFactor structure_factor(SpectralTransform& transform, const Field& u, i
     for (int j = 0; j < block.rows; ++j) {
       const auto r = static_cast<std::size_t>(transform.row_axis() < 0 ? 0 : block.first_row + j);
       const double* const data = block.data + j * block.pitch;
+      double moment = 0;  // of the row, which is whole on every number of ranks
       for (int i = 0; i < block.columns; ++i) {
         const auto c = static_cast<std::size_t>(i);
         const double re = data[i * block.parts], im = block.parts == 2 ? data[i * block.parts + 1] : 0;
         const double modes = row.count[r] * column.count[c] * outer.count[o];
         const double square = modes * (row.weight[r] * column.weight[c] * outer.weight[o] * (re * re + im * im));
         const double k = std::sqrt(row.k2[r] + column.k2[c] + outer.k2[o]);
-        const auto shell = static_cast<std::size_t>(std::lround(k / width));
+        const auto shell = static_cast<std::size_t>(k * per_width + 0.5);
         power[shell] += square;
-        power[shells] += k * square;
+        moment += k * square;
         count[shell] += modes;
       }
+      power[shells] += moment;
     }
   });
   ExactSum::reduce(s.comm(), power);
