@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/run/driver.hpp"
+#include "apps/run/evolution_march.hpp"
 #include "apps/run/expected_figures.hpp"
 #include "apps/run/phase_monitor.hpp"
 #include "apps/run/read_grid.hpp"
-#include "apps/run/reference_errors.hpp"
-#include "apps/run/save_plan.hpp"
 #include "grids/reduce.hpp"
 #include "problems/reaction_diffusion.hpp"
 #include "problems/reaction_diffusion_references.hpp"
@@ -23,38 +21,29 @@
 namespace wasserflow {
 namespace {
 
-class ReactionDiffusionApp final : public Application {
+class ReactionDiffusionApp final : public Application, private MarchObserver {
  public:
   void setup(const Parameters& root, MPI_Comm comm, bool check_only) override;
-  Status run(Run& run) override;
+  Status run(Run& run) override { return march_.march(run, *this, expected_.report()); }
 
  private:
-  void read_reference(const Parameters& root, const Grid& grid, const ReactionDiffusionEquation& equation);
-  void restore(Run& run);
-  void checkpoint(Run& run);
-  void save(Run& run);
-  ErrorSums errors_now() const;
-  void count(const StepReport& step);
-  void history(Run& run, const StepReport& step, bool measured, const ErrorSums& error);
-  void write_report(Run& run);
+  std::vector<FunctionPtr> read_reference(const Parameters& root, const Grid& grid, const ReactionDiffusionEquation& equation);
+  std::vector<NamedField> fields(TimeStepper& stepper) override;
+  bool due(long long step, int steps, bool saved) const override { return monitor_->due(step, steps, saved); }
+  void measure(TimeStepper& stepper, double energy) override { monitor_->measure(stepper.state(), energy); }
+  void add_columns(HistoryRow& row, bool measured) const override { monitor_->add_columns(row, measured); }
+  std::vector<Column> table_columns() const override;
+  std::vector<IterationTable::Cell> table_cells(bool measured) const override;
+  void save(CheckpointData& data) const override { monitor_->save(data); }
+  void restore(const Checkpoint& checkpoint) override { monitor_->restore(checkpoint); }
+  void report(nlohmann::ordered_json& quantities, TimeStepper& stepper) override { monitor_->report(quantities, stepper.state()); }
 
   std::vector<std::string> species_;
   EvolutionOperatorPtr op_;
-  std::unique_ptr<TimeStepper> stepper_;
-  std::string method_;
-  double final_ = 0;
-  SavePlan plan_;
   std::vector<std::string> fields_;
   std::unique_ptr<PhaseMonitor> monitor_;
-  std::vector<FunctionPtr> references_;  // one a species, null where there is none; none at all without a reference
   ExpectedFigures expected_;
-
-  // State of a run; all of it goes into checkpoints.
-  std::int64_t step_ = 0, solves_ = 0, iterations_ = 0, pairs_ = 0, evaluations_ = 0, rejections_ = 0, fallbacks_ = 0;
-  std::int64_t least_ = std::numeric_limits<std::int64_t>::max(), most_ = 0, not_converged_ = 0;
-  double worst_residual_ = 0, smallest_dt_ = std::numeric_limits<double>::infinity(), largest_dt_ = 0;
-  std::map<std::string, std::int64_t> solvers_;  // solves that each one answered
-  ErrorSums errors_, final_errors_;
+  EvolutionMarch march_;
 };
 
 void ReactionDiffusionApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) {
@@ -63,9 +52,8 @@ void ReactionDiffusionApp::setup(const Parameters& root, MPI_Comm comm, bool /*c
   for (const SpeciesTerms& s : equation.species) species_.push_back(s.name);
 
   const Parameters time = root.table("time", "time interval, method and steps");
-  final_ = time.real("final", "final time; the run begins at time 0", {}, Range::positive());
+  const double final = time.real("final", "final time; the run begins at time 0", {}, Range::positive());
   const TimeParameters parameters = TimeParameters::read(time);
-  method_ = parameters.method;
 
   const LayoutPtr layout = make_layout(comm, grid, 1);
   const Parameters initial = root.table("initial", "states at time 0, a function a species under its name");
@@ -98,15 +86,16 @@ void ReactionDiffusionApp::setup(const Parameters& root, MPI_Comm comm, bool /*c
   const bool single =
       solver.choice("precision", "of the preconditioner's transforms: single halves their cost; residuals and answers are double in any case",
                     {"double", "single"}, "double") == "single";
+  std::unique_ptr<TimeStepper> stepper;
   try {
-    stepper_ = make_time_stepper(parameters, op_, std::move(nonlinear), state, single);
+    stepper = make_time_stepper(parameters, op_, std::move(nonlinear), state, single);
   } catch (const InputError& e) {  // the steppers themselves do not know the file
     if (e.where().file.empty()) time.fail("method", e.what());
     throw;
   }
 
   const Parameters output = root.table("output", "what is saved, and how often");
-  plan_ = SavePlan(output, final_);
+  SavePlan plan(output, final);
   fields_ = output.texts("fields", "species to save", 0, species_);
   for (const std::string& f : fields_)
     if (std::find(species_.begin(), species_.end(), f) == species_.end()) {
@@ -114,13 +103,13 @@ void ReactionDiffusionApp::setup(const Parameters& root, MPI_Comm comm, bool /*c
       output.fail("fields", fmt::format("there is no species '{}'{}", f, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
     }
   monitor_ = std::make_unique<PhaseMonitor>(output, op_, species_);
-  read_reference(root, grid, equation);
+  march_ = EvolutionMarch(std::move(stepper), parameters.method, std::move(plan), read_reference(root, grid, equation));
 }
 
-void ReactionDiffusionApp::read_reference(const Parameters& root, const Grid& grid, const ReactionDiffusionEquation& equation) {
+std::vector<FunctionPtr> ReactionDiffusionApp::read_reference(const Parameters& root, const Grid& grid, const ReactionDiffusionEquation& equation) {
   const Parameters reference = root.table("reference", "solution to compare with, and figures to expect");
-  references_ = read_reaction_diffusion_reference(reference, grid, equation);
-  for (const FunctionPtr& f : references_)
+  std::vector<FunctionPtr> functions = read_reaction_diffusion_reference(reference, grid, equation);
+  for (const FunctionPtr& f : functions)
     if (f) f->bind(*op_->layout());
   std::vector<ExpectedFigures::Known> known;
   for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_l2", "final_linf"}) known.push_back({"errors", norm});
@@ -129,207 +118,23 @@ void ReactionDiffusionApp::read_reference(const Parameters& root, const Grid& gr
     for (std::size_t s = 0; species_.size() > 1 && s < species_.size(); ++s) known.push_back({"quantities", std::string(name) + "_" + species_[s]});
   }
   expected_.read(reference, known);
+  return functions;
 }
 
-void ReactionDiffusionApp::save(Run& run) {
+std::vector<NamedField> ReactionDiffusionApp::fields(TimeStepper& stepper) {
   std::vector<NamedField> out;
   for (std::size_t s = 0; s < species_.size(); ++s)
-    if (std::find(fields_.begin(), fields_.end(), species_[s]) != fields_.end())
-      out.push_back({species_[s], &stepper_->state(), static_cast<int>(s)});
-  if (!out.empty()) run.save_fields(stepper_->time(), out);
+    if (std::find(fields_.begin(), fields_.end(), species_[s]) != fields_.end()) out.push_back({species_[s], &stepper.state(), static_cast<int>(s)});
+  return out;
 }
 
-void ReactionDiffusionApp::checkpoint(Run& run) {
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : stepper_->state_fields())
-    for (const NamedField& f : all_levels("stepper." + name, *field)) fields.push_back(f);
-  CheckpointData data;
-  data.integers = {{"step", step_},
-                   {"solves", solves_},
-                   {"iterations", iterations_},
-                   {"pairs", pairs_},
-                   {"evaluations", evaluations_},
-                   {"rejections", rejections_},
-                   {"fallbacks", fallbacks_},
-                   {"least", least_},
-                   {"most", most_},
-                   {"not_converged", not_converged_}};
-  for (const auto& [name, n] : solvers_) data.integers["solver." + name] = n;
-  data.reals = {{"worst_residual", worst_residual_}, {"smallest_dt", smallest_dt_}, {"largest_dt", largest_dt_}};
-  for (const auto& [name, value] : stepper_->state_numbers()) data.reals["stepper." + name] = value;
-  data.vectors = {{"errors", errors_.pack()}, {"final_errors", final_errors_.pack()}};
-  data.texts = {{"method", method_}};
-  monitor_->save(data);
-  run.save_checkpoint(fields, data);
+std::vector<Column> ReactionDiffusionApp::table_columns() const {
+  return {{"energy", 14, "{:.8g}"}, op_->conserves_mass() ? Column{"mass drift", 11, "{:.2e}"} : Column{"mass", 14, "{:.8g}"}};
 }
 
-void ReactionDiffusionApp::restore(Run& run) {
-  const std::optional<Checkpoint> c = run.restart();
-  if (!c) return;
-  if (c->text("method") != method_)
-    throw InputError(fmt::format("the checkpoint {} is of time.method = \"{}\"; only the number of ranks, solvers and limits may change at a restart",
-                                 c->path(), c->text("method")));
-  for (const auto& [name, field] : stepper_->state_fields()) c->load_levels("stepper." + name, *field);
-  std::map<std::string, double> numbers;
-  for (const auto& [name, value] : c->data().reals)
-    if (name.starts_with("stepper.")) numbers[name.substr(8)] = value;
-  stepper_->restore(numbers);
-  step_ = c->integer("step");
-  solves_ = c->integer("solves");
-  iterations_ = c->integer("iterations");
-  pairs_ = c->integer("pairs");
-  evaluations_ = c->integer("evaluations");
-  rejections_ = c->integer("rejections");
-  fallbacks_ = c->integer("fallbacks");
-  least_ = c->integer("least");
-  most_ = c->integer("most");
-  not_converged_ = c->integer("not_converged");
-  for (const auto& [name, n] : c->data().integers)
-    if (name.starts_with("solver.")) solvers_[name.substr(7)] = n;
-  worst_residual_ = c->real("worst_residual");
-  smallest_dt_ = c->real("smallest_dt");
-  largest_dt_ = c->real("largest_dt");
-  errors_ = ErrorSums::unpack(c->vector("errors"));
-  final_errors_ = ErrorSums::unpack(c->vector("final_errors"));
-  monitor_->restore(*c);
-  run.log().info("restart after step {}, at t = {:.6g}, from {}", step_, stepper_->time(), c->path());
-}
-
-ErrorSums ReactionDiffusionApp::errors_now() const {
-  const double t = stepper_->time();
-  ErrorSums all;
-  for (std::size_t s = 0; s < references_.size(); ++s)
-    if (references_[s] && (references_[s]->depends_on_time() || plan_.finished(t)))
-      all.add(compare(stepper_->state(), static_cast<int>(s), *references_[s], t));
-  return all;
-}
-
-void ReactionDiffusionApp::count(const StepReport& s) {
-  step_ += s.steps;
-  ++solves_;
-  iterations_ += s.iterations;
-  pairs_ += s.transform_pairs;
-  evaluations_ += s.evaluations;
-  rejections_ += s.rejections;
-  fallbacks_ += s.fallbacks;
-  least_ = std::min<std::int64_t>(least_, s.iterations);
-  most_ = std::max<std::int64_t>(most_, s.iterations);
-  if (!s.converged) ++not_converged_;
-  if (!std::isnan(s.residual)) worst_residual_ = std::max(worst_residual_, s.residual);
-  smallest_dt_ = std::min(smallest_dt_, s.dt);
-  largest_dt_ = std::max(largest_dt_, s.dt);
-  if (!s.method.empty()) ++solvers_[s.method];
-}
-
-void ReactionDiffusionApp::history(Run& run, const StepReport& s, bool measured, const ErrorSums& error) {
-  HistoryRow row{{"step", static_cast<double>(step_)},
-                 {"time", s.t},
-                 {"dt", s.dt},
-                 {"iterations", s.iterations},
-                 {"transform_pairs", static_cast<double>(s.transform_pairs)},
-                 {"evaluations", static_cast<double>(s.evaluations)},
-                 {"residual", s.residual},
-                 {"rejections", s.rejections},
-                 {"fallbacks", s.fallbacks},
-                 {"method", s.method.empty() ? method_ : s.method},
-                 {"error_estimate", s.error_estimate}};
-  monitor_->add_columns(row, measured);
-  if (!references_.empty()) {
-    row.emplace_back("error_l1", measured ? error.mean_l1() : std::nan(""));
-    row.emplace_back("error_linf", measured ? error.linf : std::nan(""));
-  }
-  run.history(row);
-}
-
-Status ReactionDiffusionApp::run(Run& run) {
-  restore(run);
-  const bool conserving = op_->conserves_mass();
-  IterationTable table(run.log(), {{"step", 8},
-                                   {"time", 11, "{:.6g}"},
-                                   {"dt", 9, "{:.3g}"},
-                                   {"iter", 6},
-                                   {"max|F|/dt", 10},
-                                   {"energy", 14, "{:.8g}"},
-                                   conserving ? Column{"mass drift", 11, "{:.2e}"} : Column{"mass", 14, "{:.8g}"},
-                                   {"method", 14}});
-  const auto measure = [&](double energy, ErrorSums& error) {
-    const auto timer = run.timers().scope("diagnostics");
-    monitor_->measure(stepper_->state(), energy);
-    if (references_.empty()) return;
-    error = errors_now();
-    errors_.add(error);
-  };
-  if (step_ == 0) {
-    save(run);
-    ErrorSums error;
-    measure(std::nan(""), error);
-  }
-  while (!plan_.finished(stepper_->time())) {
-    if (run.stop_requested()) {
-      checkpoint(run);
-      write_report(run);
-      return Status::TimeLimit;
-    }
-    if (step_ > 0 && run.checkpoint_due()) checkpoint(run);
-    const double before = stepper_->time();
-    StepReport step;
-    {
-      const auto timer = run.timers().scope("solve");
-      step = stepper_->advance(plan_.next(before));
-    }
-    if (step.diverged) {
-      write_report(run);
-      throw DivergedError(fmt::format("step {} from t = {:.6g} failed with dt = {:.3g} after {} repetitions{}", step_ + 1, stepper_->time(), step.dt,
-                                      step.rejections, step.why.empty() ? "" : " (reason: " + step.why + ")"));
-    }
-    count(step);
-    const bool end = plan_.finished(step.t), saved = plan_.due(step_, step.steps, before, step.t);
-    const bool measured = monitor_->due(step_, step.steps, saved);
-    ErrorSums error;
-    if (measured) measure(step.energy, error);
-    if (end) final_errors_ = error;
-    history(run, step, measured, error);
-    table.row({step_, step.t, step.dt, static_cast<std::int64_t>(step.iterations), step.residual, measured ? monitor_->energy() : std::nan(""),
-               !measured    ? std::nan("")
-               : conserving ? monitor_->mass_drift()
-                            : monitor_->mass(),
-               step.method.empty() ? method_ : step.method});
-    if (saved) save(run);
-  }
-  checkpoint(run);
-  write_report(run);
-  if (!references_.empty())
-    run.log().info("error against the reference: l1 {:.4e}, linf {:.4e} (over all measured states); at the final time l1 {:.4e}, linf {:.4e}",
-                   errors_.mean_l1(), errors_.linf, final_errors_.mean_l1(), final_errors_.linf);
-  if (not_converged_ > 0) run.log().warn("{} of {} solves missed the tolerance", not_converged_, solves_);
-  return not_converged_ > 0 ? Status::IterationLimit : Status::Converged;
-}
-
-void ReactionDiffusionApp::write_report(Run& run) {
-  nlohmann::ordered_json& r = run.report();
-  r["steps_done"] = step_;
-  r["time_reached"] = stepper_->time();
-  r["iterations"] = iterations_;
-  r["operator_passes"] = evaluations_;
-  r["transform_pairs"] = pairs_;
-  r["iterations_per_step"] = {
-      {"min", solves_ > 0 ? least_ : 0}, {"mean", step_ > 0 ? static_cast<double>(iterations_) / static_cast<double>(step_) : 0.0}, {"max", most_}};
-  r["transform_pairs_per_step"] = step_ > 0 ? static_cast<double>(pairs_) / static_cast<double>(step_) : 0.0;
-  // IMEX schemes solve no nonlinear equation: there is no residual.
-  r["residuals"] = {{"max_abs", solvers_.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(worst_residual_)}};
-  r["solvers"] = solvers_;
-  r["steps"] = {{"solves", solves_},
-                {"rejections", rejections_},
-                {"fallbacks", fallbacks_},
-                {"not_converged", not_converged_},
-                {"smallest_dt", solves_ > 0 ? smallest_dt_ : 0.0},
-                {"largest_dt", largest_dt_}};
-  nlohmann::ordered_json q;
-  q["points"] = op_->layout()->grid().size();
-  monitor_->report(q, stepper_->state());
-  r["quantities"] = q;
-  if (!references_.empty() && errors_.points > 0) r["errors"] = error_report(errors_, final_errors_);
-  r["expected"] = expected_.report();
+std::vector<IterationTable::Cell> ReactionDiffusionApp::table_cells(bool measured) const {
+  if (!measured) return {std::nan(""), std::nan("")};
+  return {monitor_->energy(), op_->conserves_mass() ? monitor_->mass_drift() : monitor_->mass()};
 }
 
 constexpr const char* example = R"toml(
