@@ -96,6 +96,7 @@ struct HeatConvolution::State {
     double factor;
     SpectralTransform transform;
     std::array<std::vector<double>, 3> multiplier;
+    std::vector<double> columns;  ///< of the column axis, one entry a part of a mode
   };
   std::vector<Images> images;  // of fft, made at its first call
 
@@ -359,7 +360,7 @@ void HeatConvolution::State::plan_images() {
           axis[static_cast<std::size_t>(d)].surround == Surround::Periodic ? Boundary::Periodic : Boundary::NoFlux;
     for (std::size_t i = 0; i < free.size(); ++i)
       if ((c >> i & 1) != 0) axes[static_cast<std::size_t>(free[i])].boundary = Boundary::Dirichlet;
-    Images im{1.0 / combinations, SpectralTransform(make_layout(layout->comm(), Grid(axes), layout->ghost())), {}};
+    Images im{1.0 / combinations, SpectralTransform(make_layout(layout->comm(), Grid(axes), layout->ghost())), {}, {}};
     for (int d = 0; d < grid.dim(); ++d) {
       const AxisState& a = axis[static_cast<std::size_t>(d)];
       const double n = grid.cells(d);
@@ -372,6 +373,8 @@ void HeatConvolution::State::plan_images() {
         m.push_back(sum + a.weight[0]);
       }
     }
+    for (const double m : im.multiplier[static_cast<std::size_t>(im.transform.column_axis())])
+      im.columns.insert(im.columns.end(), static_cast<std::size_t>(im.transform.parts()), m);
     images.push_back(std::move(im));
   }
 }
@@ -387,10 +390,11 @@ void HeatConvolution::fft(const Field& in, Field& out, int level_in, int level_o
     const auto of = [&](int axis, int k) { return axis < 0 ? 1.0 : im.multiplier[static_cast<std::size_t>(axis)][static_cast<std::size_t>(k)]; };
     const auto visit = [&](const ModeBlock& b) {
       const double outer = factor * of(t.outer_axis(), b.outer);
+      const double* columns = im.columns.data();
       for (int r = 0; r < b.rows; ++r) {
         const double row = outer * of(t.row_axis(), b.first_row + r);
-        for (int i = 0; i < b.columns; ++i)
-          for (int p = 0; p < b.parts; ++p) b.data[r * b.pitch + i * b.parts + p] *= row * of(t.column_axis(), i);
+        double* data = b.data + r * b.pitch;
+        for (int i = 0; i < b.columns * b.parts; ++i) data[i] *= row * columns[i];
       }
     };
     im.transform.solve(SpectralTransform::from(in, level_in), visit,

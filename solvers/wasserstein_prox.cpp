@@ -89,7 +89,8 @@ struct WassersteinProx::State {
   Field log_before, log_after;    ///< rho -> after G[before rho]
   Field before, after;            ///< their exponentials, where they do not underflow
   bool linear = false;            ///< they do not
-  Field work, density;            ///< logarithm of what the convolution took last
+  Field work, density;            ///< what the convolution took last, or its logarithm
+  bool density_is_log = true;
   ProxBackend backend = ProxBackend::Automatic;
   double range = 0;
   int scalings = 0;
@@ -176,19 +177,23 @@ void WassersteinProx::State::scale() {
 
 void WassersteinProx::State::load(const Field& rho) {
   const double* r = rho.level();
-  double most = 0, least = 0;
-  for (const double x : rho.owned()) most = std::max(most, x), least = std::min(least, x);
+  double most = 0, least = 0, finite = 0;
+  for (const double x : rho.owned()) most = std::max(most, x), least = std::min(least, x), finite += x * 0;
+  if (global_min(layout->comm(), finite == 0 ? 0 : -1) < 0) throw InputError("the density is not finite everywhere");
   const double top = global_max(layout->comm(), most);
   least = global_min(layout->comm(), least);
-  if (!all_finite(rho)) throw InputError("the density is not finite everywhere");
   if (least < 0) throw InputError(fmt::format("the density is negative somewhere: {:.6g}", least));
   double high = -infinity;
   for (std::ptrdiff_t i = 0; i < layout->owned(); ++i)
     if (r[i] > 1e-16 * top) high = std::max(high, log_before.level()[i]);
   range = global_max(layout->comm(), high) - minimum(log_before);
   backend = parameters.backend;
-  if (backend == ProxBackend::Automatic)
-    backend = !linear ? ProxBackend::Log : range < std::log(parameters.tolerance / 1e-16) ? ProxBackend::Fft : ProxBackend::Direct;
+  if (backend != ProxBackend::Automatic) return;
+  int reach = 0, pairs = 1;
+  for (int d = 0; d < layout->dim(); ++d) reach += heat->reach(d), pairs *= heat->surround(d) == Surround::Free ? 2 : 1;
+  // A transform pair costs as much as sums over 30 cells to each side (bench/bench_wasserstein_prox).
+  const bool accurate = range < std::log(parameters.tolerance / 1e-16), cheaper = reach > 30 * pairs;
+  backend = !linear ? ProxBackend::Log : accurate && cheaper ? ProxBackend::Fft : ProxBackend::Direct;
 }
 
 void WassersteinProx::step(Field& rho) {
@@ -200,6 +205,7 @@ void WassersteinProx::step(Field& rho) {
     each(s.density, [&](std::ptrdiff_t i) { return std::log(r[i]) + s.log_before.level()[i]; });
     s.heat->log_sum_exp(s.density, s.work);
     for (std::ptrdiff_t i = 0; i < n; ++i) r[i] = std::exp(s.work.level()[i] + s.log_after.level()[i]);
+    s.density_is_log = true;
     return;
   }
   const double *before = s.before.level(), *after = s.after.level();
@@ -210,7 +216,7 @@ void WassersteinProx::step(Field& rho) {
     s.heat->direct(s.density, s.work);
   // Transforms leave rounding of either sign where the density is 0.
   for (std::ptrdiff_t i = 0; i < n; ++i) r[i] = std::max(0.0, s.work.level()[i] * after[i]);
-  each(s.density, [&](std::ptrdiff_t i) { return std::log(s.density.level()[i]); });
+  s.density_is_log = false;
 }
 
 void WassersteinProx::State::need_gradient() {
@@ -236,6 +242,8 @@ void WassersteinProx::score(std::vector<Field>& out) {
   if (s.backend == ProxBackend::Automatic) throw InternalError("WassersteinProx::score needs a step before it");
   s.need_gradient();
   const int dim = s.layout->dim();
+  if (!s.density_is_log) each(s.density, [&](std::ptrdiff_t i) { return std::log(s.density.level()[i]); });
+  s.density_is_log = true;
   Field sum(s.layout);
   std::vector<Field> mean = fields(s.layout, dim);
   s.heat->log_sum_exp_with_mean(s.density, sum, mean);

@@ -16,7 +16,7 @@ namespace wasserflow {
 enum class ProxKernel { Kernel, Symmetric };
 
 /// How convolutions are done. Automatic: Fft while the range R, in nats, of the factor that rho is multiplied with before the convolution, over the
-/// support of rho (where it exceeds 1e-16 of its maximum), is below log(tolerance / 1e-16); else Direct while exp(-range(V) / (2 beta)) is far from
+/// support of rho (where it exceeds 1e-16 of its maximum), is below log(tolerance / 1e-16) and the kernel so wide that transforms cost less; else Direct while exp(-range(V) / (2 beta)) is far from
 /// underflow; else Log.
 enum class ProxBackend { Automatic, Direct, Fft, Log };
 std::string to_string(ProxBackend backend);
