@@ -102,7 +102,7 @@ NonlinearReport PdhgSolver::solve(StepSystem& system, Field& U) {
     const PdhgStepParameters step = tuned ? optimal_pdhg_parameters(range_) : given_;
     const double predicted = tuned ? -std::log(pdhg_rate(range_, step)) : 0;
     const auto stretch = static_cast<int>(std::max(15.0, 4 / std::max(predicted, 1e-3)));
-    ConvergenceWatch watch(tolerance, parameters_.max_iterations);
+    ConvergenceWatch watch(tolerance, parameters_.max_iterations, tuned ? 100 : 300);  // the published iteration has long plateaus
     const auto begin = static_cast<std::ptrdiff_t>(report.residuals.size());
     bool slow = false;
     Pdhg engine(engine_parameters(tolerance, parameters_.max_iterations, step));
