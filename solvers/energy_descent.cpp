@@ -40,6 +40,7 @@ class EnergyDescent final : public NonlinearSolver {
     report.reason = StopReason::Diverged;
     const long pairs = system.transform_pairs(), evaluations = system.evaluations();
     system_ = &system;
+    tolerance_ = std::max(parameters_.tolerance, system.rounding());
     if (IncrementalEnergy::exists(system)) {
       const bool inside = phi_.begin(system, U);
       make(system);
@@ -86,7 +87,7 @@ class EnergyDescent final : public NonlinearSolver {
     for (;; ++report.iterations) {
       report.residuals.push_back(residual);
       report.residual = residual;
-      if (residual < parameters_.tolerance) break;
+      if (residual < tolerance_) break;
       if (report.iterations >= parameters_.max_iterations) return StopReason::IterationLimit;
       double slope = lbfgs_direction();
       if (!(slope < 0) && used_ > 0) {
@@ -95,7 +96,7 @@ class EnergyDescent final : public NonlinearSolver {
       }
       if (!(slope < 0)) return StopReason::Diverged;
       IncrementalEnergy::Search conditions;
-      conditions.tolerance = parameters_.tolerance;
+      conditions.tolerance = tolerance_;
       if (kind_ == Descent::Steepest) {
         conditions.first = last_step;
         conditions.curvature = steepest_curvature;
@@ -247,12 +248,12 @@ class EnergyDescent final : public NonlinearSolver {
       report.residuals.push_back(residual);
       report.residual = residual;
       if (!std::isfinite(residual)) return StopReason::Diverged;
-      if (residual < parameters_.tolerance) break;
+      if (residual < tolerance_) break;
       if (report.iterations >= parameters_.max_iterations) return StopReason::IterationLimit;
       // d = -M^{-1} F(y); F_ is F(y).
       const double slope = lbfgs_direction();
       if (!(slope < 0)) return StopReason::Diverged;
-      const IncrementalEnergy::Search conditions{.first = a, .curvature = 1, .beyond = overshoot, .tolerance = parameters_.tolerance};
+      const IncrementalEnergy::Search conditions{.first = a, .curvature = 1, .beyond = overshoot, .tolerance = tolerance_};
       const std::optional<LinePoint> p = phi_.search(extrapolated_, base, slope, conditions);
       if (!p) {
         if (!momentum) return StopReason::Diverged;
@@ -288,7 +289,7 @@ class EnergyDescent final : public NonlinearSolver {
       std::swap(U, phi_.trial());
       here = phi_.trial_energy();
       residual = p->residual;
-      if (residual < parameters_.tolerance) continue;
+      if (residual < tolerance_) continue;
       // The next extrapolated point, inside of the domain.
       double weight = 0;
       if (uphill) {
@@ -323,6 +324,7 @@ class EnergyDescent final : public NonlinearSolver {
   }
 
   NonlinearParameters parameters_;
+  double tolerance_ = 0;  ///< of this solve
   Descent kind_;
   int memory_;
   std::string name_;

@@ -45,17 +45,6 @@ class ImplicitStepper final : public ControlledStepper {
       const std::array<double, 2> domain = op_->domain(s);
       bounded_ = bounded_ || std::isfinite(domain[0]) || std::isfinite(domain[1]);
     }
-    const FrozenOperator frozen = op_->frozen(nullptr, 0);
-    double highest = 0;
-    for (const Axis& axis : layout->grid().axes()) {
-      const std::vector<double> lambda = laplacian_symbol(axis, axis.cells, frozen.kind);
-      highest += *std::max_element(lambda.begin(), lambda.end());
-    }
-    for (const SymbolPolynomial& polynomial : frozen.linear) {
-      double value = 0, power = 1;
-      for (const double c : polynomial) value += std::fabs(c) * power, power *= highest;
-      stiffness_ = std::max(stiffness_, value);
-    }
     current_ = &block(p.block);
   }
 
@@ -195,12 +184,11 @@ class ImplicitStepper final : public ControlledStepper {
       for (const NonlinearReport& a : attempts) report.iterations += a.iterations;
       report.fallbacks += std::max(0, static_cast<int>(attempts.size()) - 1);
       report.method = attempts.empty() ? r.method : attempts.back().method;
-      double residual = r.residual;
-      const bool converged = r.reason == StopReason::Converged, rounded = !converged && solved_to_rounding(residual);
-      outcome.usable = rounded || (r.reason != StopReason::Diverged && system.admissible(U));
-      outcome.failed = !converged && !rounded ? "solver" : outcome.usable ? nullptr : "domain";
+      const bool admissible = r.reason != StopReason::Diverged && system.admissible(U);
+      outcome.failed = r.reason != StopReason::Converged ? "solver" : admissible ? nullptr : "domain";
+      outcome.usable = admissible;
       if (outcome.failed == nullptr || order == 0) {
-        report.residual = std::max(report.residual, residual);
+        report.residual = std::max(report.residual, r.residual);
         break;
       }
       make_guess(order = 0);
@@ -209,20 +197,6 @@ class ImplicitStepper final : public ControlledStepper {
     report.transform_pairs += system.transform_pairs() - pairs;
     report.evaluations += system.evaluations() - evaluations;
     return outcome;
-  }
-
-  /// True when no solver can do better: what is left of F is the rounding of its largest terms, tau R(U) and U. Fine grids reach it above small
-  /// tolerances (sixth-order equations near 1e-7 at 256 points a length of 2 pi). Renews the residual.
-  bool solved_to_rounding(double& residual) {
-    StepSystem& system = current_->system;
-    const Field& U = current_->U;
-    if (!std::isfinite(residual) || !system.admissible(U)) return false;
-    const double largest = max_over(U.layout(), U.levels(), [&](int level, std::ptrdiff_t i) { return U.level(level)[i]; });
-    const double rounding = std::numeric_limits<double>::epsilon() * largest * (1 / system.tau() + stiffness_);
-    if (!(residual <= rounding)) return false;
-    Field F = system.make_field();
-    residual = system.residual(current_->U, F);
-    return residual <= rounding;
   }
 
   Attempt euler(const StepControl::Step& step, StepReport& report) {
@@ -313,7 +287,6 @@ class ImplicitStepper final : public ControlledStepper {
   const Method method_;
   NonlinearSolverPtr solver_;
   const bool single_;
-  double stiffness_ = 0;  // bound of the linearised R's eigenvalues
   bool bounded_ = false;  // some component has a domain
   std::unique_ptr<Block> all_, one_, part_;
   Block* current_ = nullptr;

@@ -61,6 +61,7 @@ class NewtonKrylov final : public NonlinearSolver {
     NonlinearReport report;
     report.method = name_;
     residuals_.clear();
+    tolerance_ = std::max(parameters_.tolerance, system.rounding());
     least_ = std::numeric_limits<double>::infinity();
     idle_ = uphill_ = 0;
     failure_ = nullptr;
@@ -213,7 +214,7 @@ class NewtonKrylov final : public NonlinearSolver {
       petsc_check(SNESGetFunction(snes, &f, nullptr, nullptr));
       petsc_check(VecNorm(f, NORM_2, &euclidean));
       petsc_check(VecNorm(f, NORM_INFINITY, &largest));
-      const double enough = largest > 0 ? 0.1 * self.parameters_.tolerance * self.system_->tau() * euclidean / largest : 0;
+      const double enough = largest > 0 ? 0.1 * self.tolerance_ * self.system_->tau() * euclidean / largest : 0;
       KSP ksp = nullptr;
       petsc_check(SNESGetKSP(snes, &ksp));
       petsc_check(KSPSetTolerances(ksp, PETSC_DEFAULT, enough, PETSC_DEFAULT, PETSC_DEFAULT));
@@ -277,7 +278,7 @@ class NewtonKrylov final : public NonlinearSolver {
       IncrementalEnergy::Search conditions;
       conditions.decrease = 1e-2;
       conditions.curvature = IncrementalEnergy::infinity;
-      conditions.tolerance = self.parameters_.tolerance;
+      conditions.tolerance = self.tolerance_;
       std::optional<LinePoint> point;
       if (slope < 0) point = phi.search(self.state_, self.here_, slope, conditions);
       if (!point) {
@@ -319,7 +320,7 @@ class NewtonKrylov final : public NonlinearSolver {
       self.least_ = std::min(self.least_, residual);
       if (!std::isfinite(residual))
         *reason = SNES_DIVERGED_FNORM_NAN;
-      else if (residual < self.parameters_.tolerance)
+      else if (residual < self.tolerance_)
         *reason = SNES_CONVERGED_FNORM_ABS;
       else if (residual > blow_up * self.residuals_.front() || self.uphill_ > uphill_limit || (!self.energies_ && self.idle_ > idle_limit))
         *reason = SNES_DIVERGED_DTOL;
@@ -329,6 +330,7 @@ class NewtonKrylov final : public NonlinearSolver {
   }
 
   NonlinearParameters parameters_;
+  double tolerance_ = 0;  ///< of this solve
   std::string name_ = "newton-krylov";
   std::vector<NonlinearReport> attempts_;
   LayoutPtr layout_;

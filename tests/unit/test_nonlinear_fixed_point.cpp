@@ -254,6 +254,25 @@ BOOST_AUTO_TEST_CASE(what_does_not_converge_is_told) {
   BOOST_CHECK_THROW(static_cast<void>(make_anderson({}, 0)), InputError);
 }
 
+// A tolerance below what rounding leaves of F is reached where F is down to rounding, and that is little: |dU| <= a few tau times it.
+BOOST_AUTO_TEST_CASE(rounding_ends_every_solver) {
+  for (const test::PhaseField& problem : {test::functionalised_pores(32, 0.002), test::cahn_hilliard_circles(32)}) {
+    std::vector<NonlinearSolverPtr> solvers;
+    solvers.push_back(make_picard({1e-30, 200}));
+    solvers.push_back(make_anderson({1e-30, 200}, 5));
+    solvers.push_back(make_pdhg({1e-30, 500}, {}));
+    solvers.push_back(make_newton_krylov({1e-30, 300}));
+    solvers.push_back(make_descent({1e-30, 300}, Descent::Lbfgs));
+    for (const NonlinearSolverPtr& solver : solvers) {
+      test::PhaseSteps steps(MPI_COMM_WORLD, problem);
+      const NonlinearReport report = steps.step(*solver);
+      BOOST_TEST((report.reason == StopReason::Converged), problem.equation.type << " " << solver->name() << ": " << report.residual);
+      BOOST_TEST(report.residual < steps.system.rounding());
+      BOOST_TEST(problem.dt * steps.system.rounding() < 1e-12);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(watch) {
   const auto iterations = [](double rate, int limit) {
     ConvergenceWatch watch(1e-6, limit, 10);
