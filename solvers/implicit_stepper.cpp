@@ -13,7 +13,7 @@ const double embedded_weight = 2 - 1.25 * std::numbers::sqrt2;  // of the second
 constexpr double bdf2_ratio = 2.4;                              // largest ratio of successive steps: zero-stable below 1 + sqrt 2
 constexpr double most_weight = 16;                              // largest sum of |weights| of an extrapolation
 
-enum class Method { Euler, Bdf2, Sdirk2 };
+enum class Method { Euler, Bdf2, Sdirk2, CrankNicolson };
 
 /// Adaptive BDF2 keeps to ratios of successive steps at which it is stable.
 TimeParameters limited(TimeParameters p, Method method) {
@@ -37,7 +37,7 @@ class ImplicitStepper final : public ControlledStepper {
         single_(single) {
     const LayoutPtr& layout = op_->layout();
     for (int i = 0; i < std::max(p.extrapolation, method == Method::Bdf2 ? 1 : 0); ++i) history_.emplace_back(layout, components_);
-    if (p.adaptive.on && method != Method::Sdirk2)
+    if (p.adaptive.on && method != Method::Sdirk2 && method != Method::CrankNicolson)
       for (int i = 0; i < (method == Method::Bdf2 ? 2 : 1); ++i) rates_.emplace_back(layout, components_);
     if (method != Method::Euler) known_ = Field(layout, components_);
     if (method == Method::Sdirk2) stage_ = Field(layout, components_);
@@ -84,6 +84,7 @@ class ImplicitStepper final : public ControlledStepper {
     switch (method_) {
       case Method::Euler: return euler(step, report);
       case Method::Bdf2: return bdf2(step, report);
+      case Method::CrankNicolson: return crank_nicolson(step, report);
       default: return sdirk2(step, report);
     }
   }
@@ -250,6 +251,24 @@ class ImplicitStepper final : public ControlledStepper {
     return outcome;
   }
 
+  Attempt crank_nicolson(const StepControl::Step& step, StepReport& report) {
+    const double tau = 0.5 * step.dt;
+    times_.assign(1, time());
+    op_->prepare(state_, times_);
+    for (int s = 0; s < components_; ++s)
+      for (int r = 0; r < known_.layout().rows(); ++r) {
+        const RowPoints p = known_.layout().row(r);
+        double* known = known_.level(s) + p.offset;
+        const double* u = state_.level(s) + p.offset;
+        op_->value_row(s, r, known);
+        for (int i = 0; i < p.n; ++i) known[i] = u[i] - tau * known[i];
+      }
+    ++report.evaluations;
+    times_.assign(1, step.t);
+    return solve(
+        known_, tau, times_, guess_order(), [&](int order) { extrapolate(current_->U, 0, step.dt, order); }, report);
+  }
+
   Attempt sdirk2(const StepControl::Step& step, StepReport& report) {
     const double tau = gamma_sdirk * step.dt;
     Field& U = current_->U;
@@ -304,7 +323,10 @@ class ImplicitStepper final : public ControlledStepper {
 
 std::unique_ptr<TimeStepper> make_implicit_stepper(const TimeParameters& p, EvolutionOperatorPtr op, NonlinearSolverPtr solver, const Field& initial,
                                                    bool single) {
-  const Method method = p.method == "bdf2" ? Method::Bdf2 : p.method == "sdirk2" ? Method::Sdirk2 : Method::Euler;
+  const Method method = p.method == "bdf2"             ? Method::Bdf2
+                        : p.method == "sdirk2"         ? Method::Sdirk2
+                        : p.method == "crank_nicolson" ? Method::CrankNicolson
+                                                       : Method::Euler;
   return std::make_unique<ImplicitStepper>(method, p, std::move(op), std::move(solver), initial, single);
 }
 

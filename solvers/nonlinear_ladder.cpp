@@ -149,6 +149,7 @@ const std::vector<std::pair<std::string, std::string>>& nonlinear_solver_names()
       {"pdhg", "preconditioned primal-dual hybrid gradient method (Liu, Liu, Osher, Li 2023) with step sizes tuned from singular values"},
       {"pdhg-published", "the same with the published step sizes"},
       {"newton-krylov", "Newton's method with FGMRES preconditioned by M (PETSc SNES, options prefix newton_)"},
+      {"linear", "equations that are linear in u: Krylov solves preconditioned by M (PETSc KSP, options prefix fp_) with residual correction"},
       {"descent", "L-BFGS in the metric of M on the incremental energy, with line search; one step at a time, equations with an energy"},
       {"steepest-descent", "steepest descent in the metric of M on the incremental energy, with line search"},
       {"accelerated-descent", "Nesterov's method in the metric of M on the incremental energy (Park, Salgado, Wise 2022), with restarts"}};
@@ -187,6 +188,7 @@ NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver) {
       published.tune = false;
       return make_pdhg(q, published);
     }
+    if (name == "linear") return make_linear_solver(q);
     if (name == "newton-krylov") return make_newton_krylov(q);
     if (name == "steepest-descent") return make_descent(q, Descent::Steepest);
     if (name == "accelerated-descent") return make_descent(q, Descent::Accelerated);

@@ -60,6 +60,11 @@ NonlinearSolverPtr make_pdhg(const NonlinearParameters&, const PdhgStepParameter
 /// steps lower the incremental energy where there is one (see make_descent), else |F|.
 NonlinearSolverPtr make_newton_krylov(const NonlinearParameters&);
 
+/// Krylov solves with residual correction, for linear equations (on others: Newton's method without a search): KSP with options prefix "fp_", GMRES
+/// preconditioned by M unless options choose otherwise. Steps of a FokkerPlanckOperator have an assembled matrix, so that -fp_pc_type bjacobi, hypre, lu
+/// work; their mass is restored by a factor, and negative rounding is cut where implicit Euler has no negative values.
+NonlinearSolverPtr make_linear_solver(const NonlinearParameters&);
+
 /// Descent on the incremental energy Phi(U) = |U - known|^2_{G^{-1}} / (2 tau) + E(U) in the metric of M, with a line search (needs
 /// EvolutionOperator::gradient_metric and N = 1; otherwise solve reports Diverged at once).
 enum class Descent { Steepest, Accelerated, Lbfgs };
@@ -69,7 +74,7 @@ NonlinearSolverPtr make_descent(const NonlinearParameters&, Descent kind, int me
 /// solvers/nonlinear_ladder.cpp). The report is that of the rung that answers (without one: of the least residual), with the work of all attempts.
 NonlinearSolverPtr make_ladder(std::vector<NonlinearSolverPtr> rungs);
 
-/// Reads [solver]: method ("auto": the ladder; anderson, picard, pdhg, pdhg-published, newton-krylov, descent, steepest-descent, accelerated-descent),
+/// Reads [solver]: method ("auto": the ladder; anderson, picard, pdhg, pdhg-published, newton-krylov, linear, descent, steepest-descent, accelerated-descent),
 /// tolerance, max_iterations, memory, tau_p, tau_u, omega, eps, ...
 NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver);
 const std::vector<std::pair<std::string, std::string>>& nonlinear_solver_names();

@@ -61,6 +61,7 @@ class StepSystem {
   /// What rounding leaves of max |F| / tau at the solution, a few times too large: epsilon max |known| (1 / tau + |R| at the finest mode). Solvers
   /// stop there when their tolerance lies below (sixth-order equations: near 5e-7 at 256 points a length of 2 pi, 64 times that at 512).
   double rounding() const { return rounding_; }
+  double time() const { return times_.front(); }  ///< of the first step
   const Field& known() const { return known_; }
   Field make_field() const { return Field(op_->layout(), levels()); }
   /// True when every component is finite and inside its domain, on all ranks.

@@ -128,6 +128,7 @@ const std::vector<std::pair<std::string, std::string>>& time_methods() {
       {"implicit_euler", "first order, energy decays at any solvable step; blocks of steps at once"},
       {"bdf2", "second order, two-step, variable steps; one solve a step"},
       {"sdirk2", "second order, one-step, L-stable; two solves a step"},
+      {"crank_nicolson", "second order, one-step, not L-stable, fixed steps; one solve a step"},
       {"imex_euler", "first order, reaction explicit and stabilised; no nonlinear solve"},
       {"sbdf2", "second order, two-step, reaction explicit; no nonlinear solve"},
       {"etdrk4", "fourth order, exponential, reaction explicit; no nonlinear solve"}};
@@ -144,7 +145,7 @@ TimeParameters TimeParameters::read(const Parameters& time) {
   }
   doc.pop_back();
   p.method = time.choice("method", doc, names, p.method);
-  const bool implicit = p.method == "implicit_euler" || p.method == "bdf2" || p.method == "sdirk2";
+  const bool implicit = p.method == "implicit_euler" || p.method == "bdf2" || p.method == "sdirk2" || p.method == "crank_nicolson";
   p.dt = time.real("dt", "time step; the first one when steps are adaptive", {}, Range::positive());
   p.block = time.integer("block", "implicit_euler: steps solved at once as one system", p.block, Range::at_least(1));
   if (p.block > 1 && p.method != "implicit_euler") time.fail("block", "blocks of steps need method implicit_euler");
@@ -161,7 +162,8 @@ TimeParameters TimeParameters::read(const Parameters& time) {
       "and largest (bounds of the step; dt / 1024 and none)";
   p.adaptive.on = time.is_table("adaptive") || time.flag("adaptive", about, p.adaptive.on);
   if (p.adaptive.on) {
-    if (!implicit) time.fail("adaptive", "adaptive steps need one of the implicit methods (implicit_euler, bdf2, sdirk2)");
+    if (!implicit || p.method == "crank_nicolson")
+      time.fail("adaptive", "adaptive steps need one of the implicit methods (implicit_euler, bdf2, sdirk2)");
     if (time.is_table("adaptive")) {
       const Parameters a = time.table("adaptive", about);
       p.adaptive.tolerance = a.real("tolerance", "bound of a step's estimated error, max norm", p.adaptive.tolerance, Range::positive());
@@ -181,10 +183,12 @@ std::unique_ptr<TimeStepper> make_time_stepper(const TimeParameters& p, Evolutio
   if (initial.levels() != op->components())
     throw InternalError(fmt::format("time stepper: {} fields of initial data for {} components", initial.levels(), op->components()));
   const bool imex = p.method == "imex_euler" || p.method == "sbdf2" || p.method == "etdrk4";
-  if (imex && p.adaptive.on) throw InputError("time.adaptive: adaptive steps need one of the implicit methods (implicit_euler, bdf2, sdirk2)");
+  if ((imex || p.method == "crank_nicolson") && p.adaptive.on)
+    throw InputError("time.adaptive: adaptive steps need one of the implicit methods (implicit_euler, bdf2, sdirk2)");
   if (p.method == "etdrk4") return make_etdrk4_stepper(p, std::move(op), initial);
   if (imex) return make_imex_stepper(p, std::move(op), initial);
-  if (p.method != "implicit_euler" && p.method != "bdf2" && p.method != "sdirk2") throw InputError("time.method: unknown method '" + p.method + "'");
+  if (p.method != "implicit_euler" && p.method != "bdf2" && p.method != "sdirk2" && p.method != "crank_nicolson")
+    throw InputError("time.method: unknown method '" + p.method + "'");
   if (!solver) throw InternalError("time stepper: " + p.method + " needs a nonlinear solver");
   return make_implicit_stepper(p, std::move(op), std::move(solver), initial, single);
 }

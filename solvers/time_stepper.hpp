@@ -41,7 +41,7 @@ struct AdaptiveParameters {
 };
 
 struct TimeParameters {
-  std::string method = "implicit_euler";  ///< implicit_euler, bdf2, sdirk2; imex_euler, sbdf2, etdrk4
+  std::string method = "implicit_euler";  ///< implicit_euler, bdf2, sdirk2, crank_nicolson; imex_euler, sbdf2, etdrk4
   double dt = 0;                          ///< step, or first step when adaptive
   int block = 1;                          ///< implicit_euler: steps solved at once
   int extrapolation = 2;                  ///< order of the initial guess from earlier steps: 0, 1, 2
@@ -57,6 +57,7 @@ struct TimeParameters {
 ///                   error: dt^3 (1 + w)^2 / (6 w (1 + 2w)) u''', with u''' from the second divided difference of f
 ///   sdirk2          tau = gamma dt, gamma = 1 - 1/sqrt 2 (Alexander 1977; stiffly accurate, L-stable); error: distance from the embedded first-order
 ///                   solution of Ellsiepen (1999), (gamma - g) dt (f_2 - f_1) with g = 2 - 5 sqrt(2)/4
+///   crank_nicolson  tau = dt / 2, known = u^n - tau R(u^n): A-stable, not L-stable (stiff modes change sign every step); fixed steps only
 ///   imex_euler      (1 + dt A) u^{n+1} = u^n - dt (R - A)(u^n), A: the linear part and the stabiliser
 ///   sbdf2           variable-step BDF2 in A, linear extrapolation of R - A; starts with imex_euler (Ascher, Ruuth, Wetton 1995)
 ///   etdrk4          exponential differencing (Cox & Matthews 2002) with the coefficients of Kassam & Trefethen (2005), tabulated once a dt for every

@@ -1,0 +1,225 @@
+/// Implicit steps by Krylov solves and residual correction: exact for equations that are linear, Newton's method without a search for others.
+#include <petscksp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <limits>
+
+#include "grids/reduce.hpp"
+#include "solvers/fokker_planck_operator.hpp"
+#include "solvers/nonlinear_solver.hpp"
+
+namespace wasserflow {
+namespace {
+
+/// Each Krylov solve takes this off the (preconditioned) residual; what is left is corrected by the next.
+constexpr double krylov_tolerance = 1e-9;
+/// A correction below this part of the largest value is rounding.
+constexpr double rounding = 1e-14;
+constexpr int most_corrections = 30;
+constexpr double blow_up = 1e8;
+
+void gather(const Field& field, Vec to) {
+  double* out = nullptr;
+  petsc_check(VecGetArrayWrite(to, &out));
+  for (int k = 0; k < field.levels(); ++k) std::ranges::copy(field.owned(k), out + k * field.layout().owned());
+  petsc_check(VecRestoreArrayWrite(to, &out));
+}
+
+void scatter(Vec from, Field& field) {
+  const double* in = nullptr;
+  petsc_check(VecGetArrayRead(from, &in));
+  const std::ptrdiff_t n = field.layout().owned();
+  for (int k = 0; k < field.levels(); ++k) std::copy_n(in + k * n, n, field.level(k));
+  petsc_check(VecRestoreArrayRead(from, &in));
+}
+
+class LinearSolver final : public NonlinearSolver {
+ public:
+  explicit LinearSolver(const NonlinearParameters& parameters) : parameters_(parameters) {}
+  const std::string& name() const override { return name_; }
+  const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
+
+  NonlinearReport solve(StepSystem& system, Field& U) override {
+    if (layout_ != system.layout() || levels_ != system.levels()) make(system);
+    system_ = &system;
+    failure_ = nullptr;
+    const long pairs = system.transform_pairs(), evaluations = system.evaluations();
+    auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
+    const bool nonlinear = density == nullptr || density->equation().nonlinear();
+    if (nonlinear && density != nullptr)  // constants of M that follow the state before the step
+      system.preconditioner().set(system.tau(), system.op().frozen(const_cast<Field*>(&system.known()), system.time()));
+    NonlinearReport report;
+    report.method = name_;
+    report.residual = system.residual(U, residual_);
+    report.residuals.push_back(report.residual);
+    report.reason = StopReason::IterationLimit;
+    for (int k = 0;; ++k) {
+      if (!std::isfinite(report.residual) || report.residual > blow_up * (report.residuals.front() + parameters_.tolerance)) {
+        report.reason = StopReason::Diverged;
+        break;
+      }
+      if (k > 0 && settled_ && report.residual < parameters_.tolerance) report.reason = StopReason::Converged;
+      if (report.reason == StopReason::Converged || k == most_corrections || report.iterations >= parameters_.max_iterations) break;
+      const int iterations = correct(density, U);
+      report.iterations += iterations;
+      ++report.outer_iterations;
+      const double before = report.residual;
+      report.residual = system.residual(U, residual_);
+      report.residuals.push_back(report.residual);
+      // No better: what is left is rounding of R itself.
+      if (!(report.residual < 0.5 * before) && report.residual < parameters_.tolerance) settled_ = true;
+      if (k > 2 && !(report.residual < before) && correction_ <= 1e-11) settled_ = true;
+    }
+    if (report.reason != StopReason::Diverged) keep(system, density, U);
+    report.transform_pairs = system.transform_pairs() - pairs;
+    report.evaluations = system.evaluations() - evaluations;
+    attempts_.assign(1, report);
+    system_ = nullptr;
+    return report;
+  }
+
+ private:
+  void make(const StepSystem& system) {
+    layout_ = system.layout();
+    levels_ = system.levels();
+    residual_ = system.make_field();
+    direction_ = system.make_field();
+    image_ = system.make_field();
+    const MPI_Comm comm = layout_->comm();
+    const auto n = static_cast<PetscInt>(layout_->owned() * levels_);
+    x_ = {}, f_ = {}, shell_ = {}, ksp_ = {};
+    petsc_check(VecCreateMPI(comm, n, PETSC_DETERMINE, x_.put()));
+    petsc_check(VecDuplicate(x_.get(), f_.put()));
+    petsc_check(MatCreateShell(comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, this, shell_.put()));
+    petsc_check(MatShellSetOperation(shell_.get(), MATOP_MULT, reinterpret_cast<void (*)(void)>(&LinearSolver::multiply)));
+    petsc_check(KSPCreate(comm, ksp_.put()));
+    KSP ksp = ksp_.get();
+    petsc_check(KSPSetOptionsPrefix(ksp, "fp_"));
+    petsc_check(KSPSetType(ksp, KSPGMRES));
+    petsc_check(KSPGMRESSetRestart(ksp, 60));
+    petsc_check(KSPGMRESSetCGSRefinementType(ksp, KSP_GMRES_CGS_REFINE_IFNEEDED));
+    petsc_check(KSPSetTolerances(ksp, krylov_tolerance, 0, 1e10, parameters_.max_iterations));
+    PC pc = nullptr;
+    petsc_check(KSPGetPC(ksp, &pc));
+    petsc_check(PCSetType(pc, PCSHELL));
+    petsc_check(PCShellSetContext(pc, this));
+    petsc_check(PCShellSetApply(pc, &LinearSolver::precondition));
+    petsc_check(PCShellSetName(pc, "M"));
+    petsc_check(KSPSetFromOptions(ksp));
+  }
+
+  /// U <- U - DF^{-1} F with F = residual_; the size of the correction relative to U.
+  int correct(FokkerPlanckOperator* density, Field& U) {
+    KSP ksp = ksp_.get();
+    // The part of the derivative that has a matrix makes preconditioners; the whole of it is applied.
+    Mat local = density != nullptr ? density->matrix(system_->tau(), system_->time()) : shell_.get();
+    const bool whole = density == nullptr || !density->equation().nonlocal();
+    petsc_check(KSPSetOperators(ksp, whole ? local : shell_.get(), local));
+    gather(residual_, f_.get());
+    const PetscErrorCode code = KSPSolve(ksp, f_.get(), x_.get());
+    if (failure_) std::rethrow_exception(failure_);
+    petsc_check(code);
+    PetscInt iterations = 0;
+    petsc_check(KSPGetIterationNumber(ksp, &iterations));
+    scatter(x_.get(), direction_);
+    double step = 0, size = 0;
+    for (int k = 0; k < levels_; ++k) {
+      double* u = U.level(k);
+      const double* d = direction_.level(k);
+      for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i) {
+        u[i] -= d[i];
+        step = std::max(step, std::fabs(d[i]));
+        size = std::max(size, std::fabs(u[i]));
+      }
+    }
+    step = global_max(layout_->comm(), step);
+    size = global_max(layout_->comm(), size);
+    correction_ = step / size;
+    const bool linear = density == nullptr || !density->equation().nonlinear();
+    KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
+    petsc_check(KSPGetConvergedReason(ksp, &reason));
+    settled_ = !(step > 0) || correction_ <= rounding || (linear && density != nullptr && reason > 0 && krylov_tolerance * correction_ <= rounding);
+    return static_cast<int>(iterations);
+  }
+
+  /// Mass and positivity, which the exact solution has and Krylov methods keep to their tolerance only: negative rounding goes, where implicit Euler
+  /// with an M-matrix has none, and a factor restores the mass.
+  void keep(const StepSystem& system, const FokkerPlanckOperator* density, Field& U) const {
+    if (density == nullptr || levels_ != 1) return;
+    const Field& known = system.known();
+    double low = 0, high = 0;
+    for (const double v : known.owned()) low = std::min(low, v), high = std::max(high, v);
+    low = global_min(layout_->comm(), low);
+    high = global_max(layout_->comm(), high);
+    const bool positive = low >= -1e-13 * high && density->is_monotone();
+    if (positive)
+      for (double& v : U.owned()) v = std::max(v, 0.0);
+    if (!density->conserves_mass()) return;
+    const double before = sum(known), after = sum(U);
+    if (!(before * after > 0) || !(std::fabs(after) > 1e-3 * std::fabs(before))) return;
+    const double factor = before / after;
+    for (double& v : U.owned()) v *= factor;
+  }
+
+  template <class Work>
+  PetscErrorCode guarded(Work&& work) {
+    try {
+      work();
+      return 0;
+    } catch (...) {
+      failure_ = std::current_exception();
+      return PETSC_ERR_USER;
+    }
+  }
+
+  static PetscErrorCode multiply(Mat A, Vec v, Vec out) {
+    void* context = nullptr;
+    if (const PetscErrorCode code = MatShellGetContext(A, &context)) return code;
+    LinearSolver& self = *static_cast<LinearSolver*>(context);
+    return self.guarded([&] {
+      scatter(v, self.direction_);
+      self.system_->derivative(self.direction_, self.image_);
+      gather(self.image_, out);
+    });
+  }
+
+  static PetscErrorCode precondition(PC pc, Vec y, Vec z) {
+    void* context = nullptr;
+    if (const PetscErrorCode code = PCShellGetContext(pc, &context)) return code;
+    LinearSolver& self = *static_cast<LinearSolver*>(context);
+    return self.guarded([&] {
+      const double* in = nullptr;
+      double* out = nullptr;
+      petsc_check(VecGetArrayRead(y, &in));
+      petsc_check(VecGetArrayWrite(z, &out));
+      const std::ptrdiff_t n = self.layout_->owned();
+      self.system_->preconditioner().apply(
+          [&](int level, std::ptrdiff_t offset, int count, double* row) { std::copy_n(in + level * n + offset, count, row); },
+          [&](int level, std::ptrdiff_t offset, int count, const double* row) { std::copy_n(row, count, out + level * n + offset); });
+      petsc_check(VecRestoreArrayWrite(z, &out));
+      petsc_check(VecRestoreArrayRead(y, &in));
+    });
+  }
+
+  NonlinearParameters parameters_;
+  std::string name_ = "linear";
+  std::vector<NonlinearReport> attempts_;
+  LayoutPtr layout_;
+  int levels_ = 0;
+  Field residual_, direction_, image_;
+  PetscHandle<Vec, VecDestroy> x_, f_;
+  PetscHandle<Mat, MatDestroy> shell_;
+  PetscHandle<KSP, KSPDestroy> ksp_;
+  StepSystem* system_ = nullptr;
+  bool settled_ = false;
+  double correction_ = 0;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+NonlinearSolverPtr make_linear_solver(const NonlinearParameters& parameters) { return std::make_unique<LinearSolver>(parameters); }
+
+}  // namespace wasserflow

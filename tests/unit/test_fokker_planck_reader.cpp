@@ -1,0 +1,58 @@
+// ranks: 1
+// timeout: 60
+#define BOOST_TEST_MODULE fokker_planck_reader
+#include <boost/test/unit_test.hpp>
+
+#include "problems/fokker_planck.hpp"
+
+using namespace wasserflow;
+
+namespace {
+
+const Grid square({{0, 1, 8, Boundary::Periodic, 0}, {0, 1, 8, Boundary::NoFlux, 0.5}});
+
+FokkerPlanckEquation read(const std::string& text) {
+  const ProblemFile file = ProblemFile::parse(text, "p.toml");
+  const FokkerPlanckEquation equation = read_fokker_planck(file.root(), square);
+  file.check_all_used();
+  const ProblemFile again = ProblemFile::parse(file.resolved_toml(), "resolved.toml");
+  BOOST_TEST(read_fokker_planck(again.root(), square).diffusion.size() == equation.diffusion.size());
+  again.check_all_used();
+  return equation;
+}
+
+void says(const std::string& text, const std::string& place, const std::string& part) {
+  try {
+    read(text);
+    BOOST_ERROR("no error in: " << text);
+  } catch (const InputError& e) {
+    const std::string m = e.what();
+    BOOST_TEST(m.rfind(place, 0) == 0, m);
+    BOOST_TEST(m.find(part) != std::string::npos, m);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(terms) {
+  FokkerPlanckEquation e = read("[equation]\npotential = 'a * x^2 + y'\nconstants = { a = 2 }\ndiffusion = 0.25\n");
+  BOOST_TEST((e.potential->at(2, 1, 0, 0) == 9 && e.drift.empty() && !e.reaction && !e.nonlinear() && !e.depends_on_time()));
+  BOOST_TEST((e.diffusion.size() == 1 && *e.diffusion[0]->constant() == 0.25));
+  e = read("[equation]\ntype = 'fokker_planck'\ndrift = ['-x', 't']\ndiffusion = [1, 2, 'x']\nreaction = '-x'\n");
+  BOOST_TEST((e.drift.size() == 2 && e.diffusion.size() == 3 && e.reaction && e.depends_on_time() && !e.nonlocal()));
+  e = read("[equation]\ndiffusion = [0.1, 0.2]\ninteraction = 'x^2 + y^2'\nchemotaxis = 2\ndecay = 1\n");
+  BOOST_TEST((e.diffusion.size() == 2 && e.nonlocal() && e.chemotaxis == 2 && e.decay == 1));
+  e = read("[equation]\nporous = { exponent = 2, coefficient = 0.5 }\n");
+  BOOST_TEST((e.diffusion.empty() && e.porous_exponent == 2 && e.porous_coefficient == 0.5 && e.nonlinear()));
+}
+
+BOOST_AUTO_TEST_CASE(faults) {
+  says("[equation]\ndiffusion = -1\n", "p.toml:2:", "must not be negative");
+  says("[equation]\npotential = 'x'\n", "p.toml:1:", "diffusion");
+  says("[equation]\ndiffusion = [1, 2, 3, 4]\n", "p.toml:2:", "symmetric tensor");
+  says("[equation]\ndiffusion = [1, 1, 2]\n", "p.toml:2:", "negative eigenvalue");
+  says("[equation]\ndiffusion = 1\ndrift = ['x', 'y', 'x']\n", "p.toml:3:", "expected 2 functions");
+  says("[equation]\ndiffusion = 1\ninteraction = 'x + t'\n", "p.toml:3:", "does not depend on t");
+  says("[equation]\ndiffusion = 1\nporous = { exponent = 1 }\n", "p.toml:3:", "exponent");
+  says("[equation]\ndiffusion = 1\npotentail = 'x'\n", "p.toml:3:", "potential");
+}
