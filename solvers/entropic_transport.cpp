@@ -7,6 +7,7 @@
 #include <limits>
 #include <numbers>
 
+#include "grids/pointwise.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 
@@ -14,13 +15,6 @@ namespace wasserflow {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-template <class F>
-void each(Field& out, F&& f) {
-  double* o = out.level();
-  const std::ptrdiff_t n = out.layout().owned();
-  for (std::ptrdiff_t i = 0; i < n; ++i) o[i] = f(i);
-}
 
 /// int f(i) over the box.
 template <class F>

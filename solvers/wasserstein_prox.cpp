@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "grids/pointwise.hpp"
 #include "grids/reduce.hpp"
 #include "grids/row_neighbours.hpp"
 #include "grids/support/errors.hpp"
@@ -14,14 +15,6 @@ namespace wasserflow {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// out = f(i) at every owned point.
-template <class F>
-void each(Field& out, F&& f) {
-  double* o = out.level();
-  const std::ptrdiff_t n = out.layout().owned();
-  for (std::ptrdiff_t i = 0; i < n; ++i) o[i] = f(i);
-}
 
 double maximum(const Field& u) {
   double m = -infinity;
