@@ -135,11 +135,12 @@ const std::vector<std::pair<std::string, std::string>>& time_methods() {
   return methods;
 }
 
-TimeParameters TimeParameters::read(const Parameters& time) {
+TimeParameters TimeParameters::read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods) {
+  if (methods.empty()) methods = time_methods();
   TimeParameters p;
   std::vector<std::string> names;
   std::string doc = "time scheme:";
-  for (const auto& [name, what] : time_methods()) {
+  for (const auto& [name, what] : methods) {
     names.push_back(name);
     doc += " " + name + " (" + what + ");";
   }

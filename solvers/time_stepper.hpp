@@ -48,7 +48,8 @@ struct TimeParameters {
   bool energy_control = true;             ///< implicit: repeat with half the step when the energy grows (where there is one)
   double stabiliser = 1;                  ///< IMEX: S in A + S G b, in units of the potential's curvature W''(minimum)
   AdaptiveParameters adaptive;
-  static TimeParameters read(const Parameters& time);
+  /// `methods`: those that time.method may name, with what they are; empty: time_methods().
+  static TimeParameters read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods = {});
 };
 
 /// Marches the state from time 0. Methods, with tau as StepSystem has it, w = dt / (the step before), f = -R:
