@@ -25,13 +25,15 @@ struct ProxStepParameters {
 /// The names of these methods with what they are.
 const std::vector<std::pair<std::string, std::string>>& prox_methods();
 
-/// Steps stand on the grid of fixed steps that TimeStepper describes; shorter last ones have operators of their own. In reports `method` is the backend
-/// (direct, fft, log) or "sinkhorn", `iterations` counts scalings, `evaluations` convolutions, and `residual` is the marginal error of entropic steps.
+/// Steps stand on the grid of fixed steps that TimeStepper describes; shorter last ones have operators of their own. In reports `method` is the
+/// backend (direct, fft, log) or "sinkhorn", `iterations` counts scalings, `evaluations` convolutions, and `residual` is the marginal error of
+/// entropic steps.
 class ProxStepper final : public TimeStepper {
  public:
   /// V at level 0 of a field. Throws InputError: beta <= 0 (kernel, symmetric), porous diffusion with them, V not finite.
   /// @note Collective.
-  ProxStepper(const TimeParameters& time, const ProxStepParameters& parameters, const Field& V, std::array<Surround, 3> surround, const Field& initial);
+  ProxStepper(const TimeParameters& time, const ProxStepParameters& parameters, const Field& V, std::array<Surround, 3> surround,
+              const Field& initial);
 
   StepReport advance(double end) override;
   double time() const override { return control_.time(); }
@@ -66,7 +68,8 @@ class ProxStepper final : public TimeStepper {
   Operator* last_ = nullptr;
 };
 
-/// Central differences of log rho, an axis each, second order; one-sided beside points where rho is not positive, and 0 there. Exchanges ghosts of rho.
+/// Central differences of log rho, an axis each, second order; one-sided beside points where rho is not positive, and 0 there. Exchanges ghosts of
+/// rho.
 /// @note Collective.
 void log_gradient(Field& rho, std::vector<Field>& out);
 

@@ -1,0 +1,100 @@
+#include "apps/run/initial_density.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "grids/reduce.hpp"
+#include "problems/function.hpp"
+
+namespace wasserflow {
+namespace {
+
+constexpr double mass_tolerance = 0.01;
+
+/// Coordinates of the first point (in the order of the grid) where the density is not what it must be; "" when there is none.
+template <class Bad>
+std::string first_place(const Field& rho, Bad&& bad) {
+  const SlabLayout& s = rho.layout();
+  std::array<double, 4> found{};
+  int here = s.ranks();
+  for (int r = 0; r < s.rows() && here == s.ranks(); ++r) {
+    const RowPoints p = s.row(r);
+    for (int i = 0; i < p.n; ++i)
+      if (const double value = rho.level()[p.offset + i]; bad(value)) {
+        here = s.rank();
+        found = {p.x[i], p.y, p.z, value};
+        break;
+      }
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &here, 1, MPI_INT, MPI_MIN, s.comm());
+  if (here == s.ranks()) return "";
+  MPI_Bcast(found.data(), 4, MPI_DOUBLE, here, s.comm());
+  std::string text = fmt::format("{:.6g} at (", found[3]);
+  for (int d = 0; d < s.dim(); ++d) text += fmt::format("{}{:.6g}", d > 0 ? ", " : "", found[static_cast<std::size_t>(d)]);
+  return text + ")";
+}
+
+}  // namespace
+
+Field read_initial_density(const Parameters& root, const LayoutPtr& layout) {
+  const Parameters initial = root.table("initial", "the density at time 0");
+  const FunctionPtr f = read_function(initial, "rho", "density at time 0", layout->dim());
+  const double mass = initial.real("mass", "integral that the density must have, within 1 %", 1.0, Range::positive());
+  const bool normalise = initial.flag("normalise", "scale the density so that its integral on the grid is initial.mass", false);
+  f->bind(*layout);
+  Field rho(layout);
+  fill(rho, 0, *f, 0);
+  if (const std::string place = first_place(rho, [](double v) { return !std::isfinite(v); }); !place.empty())
+    initial.fail("rho", "the density is not finite everywhere on the grid: " + place);
+  if (const std::string place = first_place(rho, [](double v) { return v < 0; }); !place.empty())
+    initial.fail("rho", "the density is negative: " + place);
+  const double found = sum(rho) * layout->grid().cell_volume();
+  if (!(found > 0)) initial.fail("rho", "the density is 0 everywhere on the grid");
+  if (!normalise && std::fabs(found - mass) > mass_tolerance * mass && !initial.limited())
+    initial.fail("rho",
+                 fmt::format("the density has the integral {:.6g} on the grid, not {:.6g}: it is not normalised (normalise = true scales it, mass "
+                             "states another integral), or the box is too small for it",
+                             found, mass));
+  if (normalise)
+    for (double& x : rho.owned()) x *= mass / found;
+  return rho;
+}
+
+std::array<Surround, 3> read_surround(const Parameters& p, const Grid& grid) {
+  const std::string name = p.choice(
+      "surround",
+      "what stands around the box: auto (from grid.boundary: periodic; no_flux is reflecting; extrapolate and dirichlet are free), or one kind "
+      "for all axes",
+      {"auto", "periodic", "reflecting", "free"}, "auto");
+  std::array<Surround, 3> all{};
+  for (int d = 0; d < grid.dim(); ++d)
+    all[static_cast<std::size_t>(d)] = name == "auto"         ? surround(grid.axis(d).boundary)
+                                       : name == "periodic"   ? Surround::Periodic
+                                       : name == "reflecting" ? Surround::Reflecting
+                                                              : Surround::Free;
+  return all;
+}
+
+std::string resolution_warning(double cells) {
+  if (cells >= 2) return "";
+  return fmt::format(
+      "a standard deviation of the kernel, sqrt(2 beta T), spans {:.3g} cells along the narrowest axis; sampled Gaussians need 2, so the "
+      "discrete heat kernel stands in, second order in the cell size{}",
+      cells, cells < 0.5 ? ": a step spreads over few cells; take finer cells or larger steps" : "");
+}
+
+std::vector<std::string> axis_names(const std::string& what, int dim) {
+  std::vector<std::string> names;
+  for (int d = 0; d < dim; ++d) names.push_back(fmt::format("{}_{}", what, "xyz"[d]));
+  return names;
+}
+
+std::vector<Field> axis_fields(const LayoutPtr& layout) {
+  std::vector<Field> all;
+  for (int d = 0; d < layout->dim(); ++d) all.emplace_back(layout);
+  return all;
+}
+
+}  // namespace wasserflow

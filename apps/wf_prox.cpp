@@ -1,0 +1,3 @@
+#include "apps/run/prox.hpp"
+
+int main(int argc, char** argv) { return wasserflow::prox_main(argc, argv); }
