@@ -4,7 +4,7 @@
 //   pair float32  preconditioner in single precision beside double, Cahn-Hilliard blocks   blocks of N steps solved at once, Allen-Cahn and
 //   Cahn-Hilliard memory   bytes a point that a running stepper holds, and the peak of the process
 //
-//   bench_reaction_diffusion_scaling SUBJECT ... [--dim 2|3] [--cells N ...] [--steps K] [--solver "method = \"anderson\""]
+//   bench_reaction_diffusion_scaling SUBJECT ... [--dim 2|3] [--cells N ...] [--steps K] [--tolerance E] [--solver "method = \"anderson\""]
 #include <malloc.h>
 #include <unistd.h>
 
@@ -30,6 +30,7 @@ struct Options {
   std::vector<std::string> subjects;
   std::vector<int> cells;
   int dim = 0, steps = 0;
+  double tolerance = 1e-6;
   std::string solver = "method = \"auto\"";
 };
 
@@ -40,7 +41,7 @@ Stepper stepper_of(MPI_Comm comm, const PhaseCase& c, int dim, int cells, const 
   const LayoutPtr layout = bench::layout_of(comm, c, dim, cells, copies);
   Field initial(layout);
   bench::fill_initial(initial, c);
-  const ProblemFile file = ProblemFile::parse("[solver]\ntolerance = 1e-6\n" + options.solver + "\n", "bench");
+  const ProblemFile file = ProblemFile::parse(fmt::format("[solver]\ntolerance = {}\n{}\n", options.tolerance, options.solver), "bench");
   TimeParameters time;
   time.dt = c.dt;
   time.block = block;
@@ -86,7 +87,7 @@ void grid(const Options& options) {
     for (const PhaseCase& c : {bench::allen_cahn, bench::cahn_hilliard, bench::sixth_order})
       for (const int n : sizes) {
         const Stepper stepper = stepper_of(MPI_COMM_WORLD, c, dim, n, options);
-        const int steps = options.steps > 0 ? options.steps : dim == 2 ? 10 : n > 128 ? 3 : 5;
+        const int steps = options.steps > 0 ? options.steps : dim == 2 ? 10 : 5;
         double iterations = 0, pairs = 0;
         bool converged = true;
         const double start = cpu_seconds();
@@ -237,6 +238,7 @@ int main(int argc, char** argv) {
   app.add_option("--dim", options.dim, "only this dimension");
   app.add_option("--cells", options.cells, "cells an axis");
   app.add_option("--steps", options.steps, "steps of each run");
+  app.add_option("--tolerance", options.tolerance, "of max |F| / dt");
   app.add_option("--solver", options.solver, "keys of [solver]");
   CLI11_PARSE(app, argc, argv);
   for (const std::string& subject : options.subjects) {
