@@ -15,6 +15,7 @@ namespace wasserflow {
 namespace {
 
 constexpr double smallest = 1e-11;   // squared sine of the angle between a difference and the newer ones below which it is left out
+constexpr double too_stiff = 4;      // times float32's rounding: where columns of dg stand in float64
 constexpr double to_boundary = 0.9;  // of the way to the end of its domain that a value may go in one iteration
 
 /// U+ = U - z - sum_j gamma_j (dU_j - dz_j), where the differences of the last `memory` iterations are
@@ -25,6 +26,8 @@ constexpr double to_boundary = 0.9;  // of the way to the end of its domain that
 /// correct a step, whose base U - z is float64: the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the
 /// first pass reads one array a difference (all new inner products) and the sweep the other (the step). The normal equations are scaled to unit
 /// diagonal and factored from the newest difference to the oldest; one that is nearly a combination of newer ones is left out.
+///
+/// Where F feels the rounding of a float32 step (sixth order on fine grids: its operator is 1e9 there and more) the second kind stands in float64.
 ///
 /// Where |z| grew, the history is dropped and a plain fixed-point step taken: far from the answer old differences tell another slope, and steps
 /// that keep them wander about.
@@ -47,7 +50,10 @@ class FixedPoint final : public NonlinearSolver {
   bool update(const SlabLayout& layout, Field& U);
   void enter_domain(Field& U) const;
 
-  float* column(std::vector<float>& columns, int slot) { return columns.data() + static_cast<std::size_t>(slot) * size_; }
+  template <class T>
+  T* column(std::vector<T>& columns, int slot) {
+    return columns.data() + static_cast<std::size_t>(slot) * size_;
+  }
   double& gram(int i, int j) { return gram_[static_cast<std::size_t>(i * memory_ + j)]; }
   double& factor(int i, int j) { return factor_[static_cast<std::size_t>(i * memory_ + j)]; }
 
@@ -56,9 +62,11 @@ class FixedPoint final : public NonlinearSolver {
   int memory_;
   std::vector<NonlinearReport> attempts_;
 
-  Field z_;                     // of the last pass
-  std::vector<float> dz_, dg_;  // memory x levels x owned points; slot j of both belongs to one iteration; dg = dU - dz
-  std::size_t size_ = 0;        // of a column
+  Field z_;                       // of the last pass
+  std::vector<float> dz_, dg_;    // memory x levels x owned points; slot j of both belongs to one iteration; dg = dU - dz
+  std::vector<double> dg_exact_;  // instead of dg_ where exact_
+  bool exact_ = false;            // float32's rounding of a step would be felt in F
+  std::size_t size_ = 0;          // of a column
   int levels_ = 0;
   int kept_ = 0, newest_ = 0;  // columns that stand, slot of the newest
   bool plain_ = false;         // Picard without bounds: one fused pass
@@ -69,6 +77,7 @@ class FixedPoint final : public NonlinearSolver {
   std::vector<int> order_;                       // slots from the newest to the oldest that are in use
   std::vector<double> row_, row_products_;
   std::vector<const float*> columns_;
+  std::vector<const double*> exact_columns_;
   std::vector<std::array<double, 2>> domain_;  // of each component; empty: no bounds
 };
 
@@ -82,13 +91,16 @@ void FixedPoint::allocate(StepSystem& system) {
   for (int s = 0; s < system.components(); ++s) domain_.push_back(system.op().domain(s));
   if (std::none_of(domain_.begin(), domain_.end(), [](const auto& d) { return std::isfinite(d[0]) || std::isfinite(d[1]); })) domain_.clear();
   plain_ = memory_ == 0 && domain_.empty();
-  if (plain_ || (z_ && z_.layout_ptr() == system.layout() && z_.levels() == system.levels())) return;
+  exact_ = std::numeric_limits<float>::epsilon() * system.stiffness() > too_stiff;
+  const bool stands = exact_ ? !dg_exact_.empty() : !dg_.empty();
+  if (plain_ || ((memory_ == 0 || stands) && z_ && z_.layout_ptr() == system.layout() && z_.levels() == system.levels())) return;
   levels_ = system.levels();
   size_ = static_cast<std::size_t>(layout.owned()) * static_cast<std::size_t>(levels_);
   z_ = system.make_field();
   const auto m = static_cast<std::size_t>(memory_);
   dz_.assign(m * size_, 0);
-  dg_.assign(m * size_, 0);
+  dg_.assign(exact_ ? 0 : m * size_, 0);
+  dg_exact_.assign(exact_ ? m * size_ : 0, 0);
   gram_.assign(m * m, 0);
   factor_.assign(m * m, 0);
   weight_.assign(m, 0);
@@ -96,6 +108,7 @@ void FixedPoint::allocate(StepSystem& system) {
   sums_.resize(2 * m + 1);
   row_products_.assign(2 * m, 0);
   columns_.assign(m, nullptr);
+  exact_columns_.assign(m, nullptr);
   row_.resize(static_cast<std::size_t>(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)));
 }
 
@@ -131,14 +144,21 @@ void FixedPoint::take_rows(const SlabLayout& layout, int level, std::ptrdiff_t o
   }
   const std::ptrdiff_t at = level * layout.owned() + offset;
   float* __restrict dz = column(dz_, newest_) + at;
-  float* __restrict dg = column(dg_, newest_) + at;
   double* __restrict exact = row_.data();
   for (int i = 0; i < n; ++i) {
-    const auto d = static_cast<float>(z[i] - kept[i]);
-    dz[i] = d;
-    exact[i] = d;
-    dg[i] = static_cast<float>(static_cast<double>(dg[i]) - exact[i]);
+    exact[i] = z[i] - kept[i];
+    dz[i] = static_cast<float>(exact[i]);
     kept[i] = z[i];
+  }
+  if (exact_) {
+    double* __restrict dg = column(dg_exact_, newest_) + at;
+    for (int i = 0; i < n; ++i) dg[i] -= exact[i];
+  } else {
+    float* __restrict dg = column(dg_, newest_) + at;
+    for (int i = 0; i < n; ++i) {
+      exact[i] = dz[i];
+      dg[i] = static_cast<float>(static_cast<double>(dg[i]) - exact[i]);
+    }
   }
   for (int j = 0; j < kept_; ++j) columns_[static_cast<std::size_t>(j)] = column(dz_, j) + at;
   if (layout.dim() == 1) {  // slabs cut the line: sums are exact term by term
@@ -204,8 +224,14 @@ bool FixedPoint::update(const SlabLayout& layout, Field& U) {
       const RowPoints p = layout.row(r);
       const std::ptrdiff_t o = p.offset, c = at + o;
       for (int i = 0; i < p.n; ++i) candidate[i] = -z[o + i];
-      for (std::size_t j = 0; j < order_.size(); ++j) columns_[j] = column(dg_, order_[j]) + c;
-      subtract_columns(columns_.data(), weight_.data(), static_cast<int>(order_.size()), p.n, candidate);
+      const int count = static_cast<int>(order_.size());
+      if (exact_) {
+        for (std::size_t j = 0; j < order_.size(); ++j) exact_columns_[j] = column(dg_exact_, order_[j]) + c;
+        subtract_columns(exact_columns_.data(), weight_.data(), count, p.n, candidate);
+      } else {
+        for (std::size_t j = 0; j < order_.size(); ++j) columns_[j] = column(dg_, order_[j]) + c;
+        subtract_columns(columns_.data(), weight_.data(), count, p.n, candidate);
+      }
       if (!domain_.empty()) {
         const auto [lower, upper] = domain_[static_cast<std::size_t>(level) % domain_.size()];
         for (int i = 0; i < p.n; ++i) {
@@ -214,7 +240,9 @@ bool FixedPoint::update(const SlabLayout& layout, Field& U) {
           candidate[i] = step;
         }
       }
-      if (memory_ > 0) {
+      if (memory_ > 0 && exact_) {
+        std::copy_n(candidate, p.n, column(dg_exact_, next) + c);
+      } else if (memory_ > 0) {
         float* dg = column(dg_, next) + c;
         for (int i = 0; i < p.n; ++i) dg[i] = static_cast<float>(candidate[i]);
       }

@@ -45,8 +45,8 @@ inline double square(const double* z, int n) {
   return s;
 }
 
-template <int K>
-void subtract_some(const float* const* columns, const double* weights, int n, double* x) {
+template <int K, class T>
+void subtract_some(const T* const* columns, const double* weights, int n, double* x) {
   for (int i = 0; i < n; ++i) {
     double v = x[i];
     for (int k = 0; k < K; ++k) v -= weights[k] * static_cast<double>(columns[k][i]);
@@ -55,7 +55,8 @@ void subtract_some(const float* const* columns, const double* weights, int n, do
 }
 
 /// x -= sum_k weights[k] column k over n values.
-inline void subtract_columns(const float* const* columns, const double* weights, int count, int n, double* x) {
+template <class T>
+void subtract_columns(const T* const* columns, const double* weights, int count, int n, double* x) {
   int k = 0;
   for (; k + 4 <= count; k += 4) subtract_some<4>(columns + k, weights + k, n, x);
   for (; k + 2 <= count; k += 2) subtract_some<2>(columns + k, weights + k, n, x);

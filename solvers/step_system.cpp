@@ -59,6 +59,7 @@ void StepSystem::set(const Field& known, double tau, std::span<const double> tim
     stiffness = std::max(stiffness, value);
   }
   rounding_ = std::numeric_limits<double>::epsilon() * largest * (1 / tau + stiffness);
+  stiffness_ = tau * stiffness;
 }
 
 void StepSystem::prepare(Field& U) {

@@ -61,6 +61,8 @@ class StepSystem {
   /// What rounding leaves of max |F| / tau at the solution, a few times too large: epsilon max |known| (1 / tau + |R| at the finest mode). Solvers
   /// stop there when their tolerance lies below (sixth-order equations: near 5e-7 at 256 points a length of 2 pi, 64 times that at 512).
   double rounding() const { return rounding_; }
+  /// tau |R| at the finest mode, for the constants of the preconditioner.
+  double stiffness() const { return stiffness_; }
   double time() const { return times_.front(); }  ///< of the first step
   const Field& known() const { return known_; }
   Field make_field() const { return Field(op_->layout(), levels()); }
@@ -79,7 +81,7 @@ class StepSystem {
   Field known_;
   double tau_ = 0;
   double highest_ = 0;  // bound of the Laplacian's symbol
-  double rounding_ = 0;
+  double rounding_ = 0, stiffness_ = 0;
   std::vector<double> times_, row_;
   Field* state_ = nullptr;    // U of the last prepare
   Field* adjoint_ = nullptr;  // P of the last prepare_adjoint
