@@ -475,7 +475,7 @@ Mat FokkerPlanck::matrix(double tau, double t) {
 }
 
 /// R^T of a linear equation.
-class Backward final : public EvolutionOperator {
+class Backward final : public EvolutionOperator, public AssembledOperator {
  public:
   explicit Backward(std::shared_ptr<FokkerPlanck> forward) : forward_(std::move(forward)) {}
   const LayoutPtr& layout() const override { return forward_->layout(); }
@@ -502,9 +502,21 @@ class Backward final : public EvolutionOperator {
   std::optional<double> energy(Field&, int) override { return {}; }
   bool conserves_mass() const override { return false; }
   std::array<double, 2> domain(int) const override { return {-infinity, infinity}; }
+  bool is_linear() const override { return true; }
+  bool matrix_is_whole() const override { return true; }
+  Mat matrix(double tau, double t) override {
+    if (matrix_ && tau == tau_ && (t == t_ || !forward_->equation().depends_on_time())) return matrix_.get();
+    matrix_ = {};
+    petsc_check(MatTranspose(forward_->matrix(tau, t), MAT_INITIAL_MATRIX, matrix_.put()));
+    tau_ = tau;
+    t_ = t;
+    return matrix_.get();
+  }
 
  private:
   std::shared_ptr<FokkerPlanck> forward_;
+  PetscHandle<Mat, MatDestroy> matrix_;
+  double tau_ = 0, t_ = 0;  // of the matrix
   int steps_ = 0;
   Field *u_ = nullptr, *v_ = nullptr, *p_ = nullptr;
 };

@@ -7,6 +7,18 @@
 
 namespace wasserflow {
 
+/// What equations with an assembled matrix offer to linear solvers.
+class AssembledOperator {
+ public:
+  virtual ~AssembledOperator() = default;
+  /// I + tau R as a PETSc matrix (AIJ, rows in the order of field points) for Krylov methods, preconditioners and direct solvers; of nonlinear
+  /// equations the derivative at the state of the last prepare, without what nonlocal terms couple. Owned by the operator; holds until the next call.
+  /// @note Collective.
+  virtual Mat matrix(double tau, double t) = 0;
+  virtual bool is_linear() const = 0;        ///< R is linear in u
+  virtual bool matrix_is_whole() const = 0;  ///< nothing is left out of the matrix
+};
+
 /// Fluxes through the face between cells i and j = i + e_d (Scharfetter & Gummel 1969; Chang & Cooper 1970), with B(z) = z / (e^z - 1):
 ///   F = D/h ( B(-p) rho_i - B(p) rho_j ),   p = q / D,   q = h drift - (Q_j - Q_i),   Q = V + W * rho - chi S,
 /// D and the drift being means of the two cells. R is conservative (no flux through no_flux ends, total fluxes), I + tau R has positive diagonal, no
@@ -16,12 +28,8 @@ namespace wasserflow {
 /// stencil of the two diagonals of each vertex, second order inside; it has entries of both signs, so that positivity is not guaranteed (is_monotone
 /// tells); vertices on ends that are not periodic are left out, which is first order where the density does not vanish there. Derivatives and
 /// adjoints are complete, nonlocal and porous terms included.
-class FokkerPlanckOperator : public EvolutionOperator {
+class FokkerPlanckOperator : public EvolutionOperator, public AssembledOperator {
  public:
-  /// I + tau R as a PETSc matrix (AIJ, rows in the order of field points) for Krylov methods, preconditioners and direct solvers; of nonlinear
-  /// equations the derivative at the state of the last prepare, without what nonlocal terms couple. Owned by the operator; holds until the next call.
-  /// @note Collective.
-  virtual Mat matrix(double tau, double t) = 0;
   /// int rho log(rho / pi) with pi = exp(-V / D) of the same mass (discrete), where drift, reaction, nonlocal and porous terms and walls are absent
   /// and D is one number. Evaluated without cancellation: small near pi.
   /// @note Collective.
@@ -36,6 +44,8 @@ class FokkerPlanckOperator : public EvolutionOperator {
   /// I + tau R is an M-matrix for every tau > 0 with tau c < 1.
   virtual bool is_monotone() const = 0;
   virtual const FokkerPlanckEquation& equation() const = 0;
+  bool is_linear() const override { return !equation().nonlinear(); }
+  bool matrix_is_whole() const override { return !equation().nonlocal(); }
 };
 using FokkerPlanckOperatorPtr = std::shared_ptr<FokkerPlanckOperator>;
 

@@ -1,4 +1,8 @@
 /// Implicit steps by Krylov solves and residual correction: exact for equations that are linear, Newton's method without a search for others.
+///
+/// M (constant coefficients, transforms) needs a number of iterations that does not grow with the grid, but with the drift across the box; incomplete
+/// factors of the assembled matrix are the other way round. M goes first; where it does not solve within `trial_iterations`, block Jacobi with ILU
+/// and BiCGStab take over for the rest of the run.
 #include <petscksp.h>
 
 #include <algorithm>
@@ -13,12 +17,13 @@
 namespace wasserflow {
 namespace {
 
-/// Each Krylov solve takes this off the (preconditioned) residual; what is left is corrected by the next.
-constexpr double krylov_tolerance = 1e-9;
-/// A correction below this part of the largest value is rounding.
-constexpr double rounding = 1e-14;
+/// What Krylov solves take off the preconditioned residual: of the first solve of a linear step, of its corrections, of Newton steps.
+constexpr double linear_tolerance = 1e-12, correction_tolerance = 1e-4, newton_tolerance = 1e-6;
+/// Steps are solved when the next correction would be below these parts of the largest value: rounding, and what Newton's method squares next.
+constexpr double rounding = 1e-13, newton_rounding = 1e-11;
 constexpr int most_corrections = 30;
 constexpr double blow_up = 1e8;
+constexpr int trial_iterations = 60;
 
 void gather(const Field& field, Vec to) {
   double* out = nullptr;
@@ -40,16 +45,26 @@ class LinearSolver final : public NonlinearSolver {
   explicit LinearSolver(const NonlinearParameters& parameters) : parameters_(parameters) {}
   const std::string& name() const override { return name_; }
   const std::vector<NonlinearReport>& attempts() const override { return attempts_; }
+  std::map<std::string, double> state() const override { return {{"factors", factors_ ? 1.0 : 0.0}}; }
+  void restore(const std::map<std::string, double>& numbers) override {
+    const auto at = numbers.find("factors");
+    factors_ = at != numbers.end() && at->second != 0;
+    if (ksp_) choose();
+  }
 
   NonlinearReport solve(StepSystem& system, Field& U) override {
     if (layout_ != system.layout() || levels_ != system.levels()) make(system);
     system_ = &system;
     failure_ = nullptr;
     const long pairs = system.transform_pairs(), evaluations = system.evaluations();
-    auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
-    const bool nonlinear = density == nullptr || density->equation().nonlinear();
-    if (nonlinear && density != nullptr)  // constants of M that follow the state before the step
-      system.preconditioner().set(system.tau(), system.op().frozen(const_cast<Field*>(&system.known()), system.time()));
+    assembled_ = system.steps() == 1 ? dynamic_cast<AssembledOperator*>(&system.op()) : nullptr;
+    const auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
+    // On a line the factors are exact.
+    if (assembled_ != nullptr && layout_->dim() == 1 && !factors_) factors_ = true, choose();
+    if (assembled_ != nullptr && !assembled_->is_linear()) {  // constants of M that follow the state before the step
+      for (int k = 0; k < levels_; ++k) direction_.copy_level(k, system.known(), k);
+      system.preconditioner().set(system.tau(), system.op().frozen(&direction_, system.time()));
+    }
     NonlinearReport report;
     report.method = name_;
     report.residual = system.residual(U, residual_);
@@ -62,7 +77,7 @@ class LinearSolver final : public NonlinearSolver {
       }
       if (k > 0 && settled_ && report.residual < parameters_.tolerance) report.reason = StopReason::Converged;
       if (report.reason == StopReason::Converged || k == most_corrections || report.iterations >= parameters_.max_iterations) break;
-      const int iterations = correct(density, U);
+      const int iterations = correct(U, k);
       report.iterations += iterations;
       ++report.outer_iterations;
       const double before = report.residual;
@@ -97,25 +112,45 @@ class LinearSolver final : public NonlinearSolver {
     petsc_check(KSPCreate(comm, ksp_.put()));
     KSP ksp = ksp_.get();
     petsc_check(KSPSetOptionsPrefix(ksp, "fp_"));
-    petsc_check(KSPSetType(ksp, KSPGMRES));
-    petsc_check(KSPGMRESSetRestart(ksp, 60));
-    petsc_check(KSPGMRESSetCGSRefinementType(ksp, KSP_GMRES_CGS_REFINE_IFNEEDED));
-    petsc_check(KSPSetTolerances(ksp, krylov_tolerance, 0, 1e10, parameters_.max_iterations));
+    PetscBool given = PETSC_FALSE;
+    petsc_check(PetscOptionsHasName(nullptr, "fp_", "-pc_type", &given));
+    chosen_ = given == PETSC_TRUE;
+    choose();
+  }
+
+  /// The method of the Krylov solver: M, or factors of the matrix; options have the last word.
+  void choose() {
+    KSP ksp = ksp_.get();
     PC pc = nullptr;
     petsc_check(KSPGetPC(ksp, &pc));
-    petsc_check(PCSetType(pc, PCSHELL));
-    petsc_check(PCShellSetContext(pc, this));
-    petsc_check(PCShellSetApply(pc, &LinearSolver::precondition));
-    petsc_check(PCShellSetName(pc, "M"));
+    petsc_check(KSPSetTolerances(ksp, linear_tolerance, 0, 1e10, parameters_.max_iterations));
+    if (factors_) {
+      petsc_check(KSPSetType(ksp, KSPBCGS));
+      petsc_check(PCSetType(pc, PCBJACOBI));
+    } else {
+      petsc_check(KSPSetType(ksp, KSPGMRES));
+      petsc_check(KSPGMRESSetRestart(ksp, trial_iterations));
+      petsc_check(KSPGMRESSetCGSRefinementType(ksp, KSP_GMRES_CGS_REFINE_IFNEEDED));
+      petsc_check(PCSetType(pc, PCSHELL));
+      petsc_check(PCShellSetContext(pc, this));
+      petsc_check(PCShellSetApply(pc, &LinearSolver::precondition));
+      petsc_check(PCShellSetName(pc, "M"));
+    }
     petsc_check(KSPSetFromOptions(ksp));
   }
 
-  /// U <- U - DF^{-1} F with F = residual_; the size of the correction relative to U.
-  int correct(FokkerPlanckOperator* density, Field& U) {
+  /// U <- U - DF^{-1} F with F = residual_; returns the Krylov iterations.
+  int correct(Field& U, int count) {
     KSP ksp = ksp_.get();
+    const bool linear = assembled_ == nullptr || assembled_->is_linear();
+    const double tolerance = !linear ? newton_tolerance : count == 0 ? linear_tolerance : correction_tolerance;
+    petsc_check(KSPSetTolerances(ksp, tolerance, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT));
+    const bool trial = assembled_ != nullptr && !factors_ && !chosen_;
+    if (trial)
+      petsc_check(KSPSetTolerances(ksp, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT, std::min(trial_iterations, parameters_.max_iterations)));
     // The part of the derivative that has a matrix makes preconditioners; the whole of it is applied.
-    Mat local = density != nullptr ? density->matrix(system_->tau(), system_->time()) : shell_.get();
-    const bool whole = density == nullptr || !density->equation().nonlocal();
+    Mat local = assembled_ != nullptr ? assembled_->matrix(system_->tau(), system_->time()) : shell_.get();
+    const bool whole = assembled_ == nullptr || assembled_->matrix_is_whole();
     petsc_check(KSPSetOperators(ksp, whole ? local : shell_.get(), local));
     gather(residual_, f_.get());
     const PetscErrorCode code = KSPSolve(ksp, f_.get(), x_.get());
@@ -137,10 +172,14 @@ class LinearSolver final : public NonlinearSolver {
     step = global_max(layout_->comm(), step);
     size = global_max(layout_->comm(), size);
     correction_ = step / size;
-    const bool linear = density == nullptr || !density->equation().nonlinear();
     KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
     petsc_check(KSPGetConvergedReason(ksp, &reason));
-    settled_ = !(step > 0) || correction_ <= rounding || (linear && density != nullptr && reason > 0 && krylov_tolerance * correction_ <= rounding);
+    settled_ = !(step > 0) || correction_ <= (linear ? rounding : newton_rounding) ||
+               (assembled_ != nullptr && linear && reason > 0 && tolerance * correction_ <= rounding);
+    if (trial && reason < 0) {
+      factors_ = true;
+      choose();
+    }
     return static_cast<int>(iterations);
   }
 
@@ -213,7 +252,9 @@ class LinearSolver final : public NonlinearSolver {
   PetscHandle<Mat, MatDestroy> shell_;
   PetscHandle<KSP, KSPDestroy> ksp_;
   StepSystem* system_ = nullptr;
+  AssembledOperator* assembled_ = nullptr;  // of the solve that runs; null: no matrix
   bool settled_ = false;
+  bool factors_ = false, chosen_ = false;
   double correction_ = 0;
   std::exception_ptr failure_;
 };

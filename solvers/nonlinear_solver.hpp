@@ -60,9 +60,10 @@ NonlinearSolverPtr make_pdhg(const NonlinearParameters&, const PdhgStepParameter
 /// steps lower the incremental energy where there is one (see make_descent), else |F|.
 NonlinearSolverPtr make_newton_krylov(const NonlinearParameters&);
 
-/// Krylov solves with residual correction, for linear equations (on others: Newton's method without a search): KSP with options prefix "fp_", GMRES
-/// preconditioned by M unless options choose otherwise. Steps of a FokkerPlanckOperator have an assembled matrix, so that -fp_pc_type bjacobi, hypre, lu
-/// work; their mass is restored by a factor, and negative rounding is cut where implicit Euler has no negative values.
+/// Krylov solves with residual correction, for linear equations (on others: Newton's method without a search): KSP with options prefix "fp_". GMRES
+/// preconditioned by M; steps of an AssembledOperator (Fokker-Planck equations) that do not suit M go on with BiCGStab and block ILU of their matrix, and
+/// -fp_pc_type bjacobi, hypre, lu ... choose otherwise. Densities: their mass is restored by a factor, and negative rounding is cut where implicit Euler
+/// has no negative values.
 NonlinearSolverPtr make_linear_solver(const NonlinearParameters&);
 
 /// Descent on the incremental energy Phi(U) = |U - known|^2_{G^{-1}} / (2 tau) + E(U) in the metric of M, with a line search (needs

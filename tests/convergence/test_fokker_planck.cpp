@@ -221,6 +221,31 @@ BOOST_AUTO_TEST_CASE(keller_segel_below_the_critical_mass) {
   BOOST_TEST(max_abs(s->state()) < 0.9 * top);
 }
 
+// Newton's method and Anderson acceleration need no matrix: the same step.
+BOOST_AUTO_TEST_CASE(nonlinear_solvers_agree) {
+  FokkerPlanckEquation e;
+  e.diffusion = {make_constant(0.2)};
+  e.potential = make_formula("(x^2 + y^2) / 4");
+  e.interaction = make_formula("exp(-(x^2 + y^2))");
+  e.chemotaxis = 1;
+  e.decay = 1;
+  e.porous_exponent = 2;
+  e.porous_coefficient = 0.5;
+  const LayoutPtr layout = make_layout(MPI_COMM_WORLD, box(2, -3, 3, 24));
+  const auto op = make_fokker_planck_operator(e, layout);
+  const Field initial = test::make_field(layout, [](double x, double y, double) { return gauss(x, 0.5, 0.4) * gauss(y, 0, 0.4); });
+  const auto s = stepper(op, "implicit_euler", 0.05, initial);
+  run(*s, 0.1);
+  TimeParameters p;
+  p.dt = 0.05;
+  for (const bool newton : {true, false}) {
+    const NonlinearParameters q{.tolerance = 1e-9, .max_iterations = 1000};
+    const auto other = make_time_stepper(p, op, newton ? make_newton_krylov(q) : make_anderson(q), initial);
+    run(*other, 0.1);
+    BOOST_TEST(test::max_difference(other->state(), s->state()) < 1e-8, newton << ": " << test::max_difference(other->state(), s->state()));
+  }
+}
+
 // Aggregation by W = x^2 / 2: every density moves as under Ornstein-Uhlenbeck about its centre.
 BOOST_AUTO_TEST_CASE(quadratic_interaction) {
   FokkerPlanckEquation e;
