@@ -156,10 +156,10 @@ const std::vector<std::pair<std::string, std::string>>& nonlinear_solver_names()
   return names;
 }
 
-NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver) {
+NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver, const std::string& fallback) {
   std::vector<std::string> names;
   for (const auto& [name, doc] : nonlinear_solver_names()) names.push_back(name);
-  const std::string method = solver.choice("method", "how the nonlinear system of an implicit step is solved", names, "auto");
+  const std::string method = solver.choice("method", "how the nonlinear system of an implicit step is solved", names, fallback);
   NonlinearParameters p;
   p.tolerance = solver.real("tolerance", "a step is solved when max |F| / tau, in the units of u_t, is below", p.tolerance, Range::positive());
   p.max_iterations =

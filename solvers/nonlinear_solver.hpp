@@ -77,7 +77,8 @@ NonlinearSolverPtr make_ladder(std::vector<NonlinearSolverPtr> rungs);
 
 /// Reads [solver]: method ("auto": the ladder; anderson, picard, pdhg, pdhg-published, newton-krylov, linear, descent, steepest-descent, accelerated-descent),
 /// tolerance, max_iterations, memory, tau_p, tau_u, omega, eps, ...
-NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver);
+/// `fallback`: the method where the key is absent.
+NonlinearSolverPtr read_nonlinear_solver(const Parameters& solver, const std::string& fallback = "auto");
 const std::vector<std::pair<std::string, std::string>>& nonlinear_solver_names();
 
 }  // namespace wasserflow

@@ -121,7 +121,7 @@ std::unique_ptr<TimeStepper> DensityApp::make_stepper(const Parameters& root, co
   const LayoutPtr& layout = op_->layout();
   const ProxStepParameters prox = read_prox(root, time, parameters.method);
   const Parameters solver = root.table("solver", "solver of the implicit steps and its settings");
-  NonlinearSolverPtr nonlinear = read_nonlinear_solver(solver);
+  NonlinearSolverPtr nonlinear = read_nonlinear_solver(solver, equation_.nonlinear() ? "auto" : "linear");
   const bool single =
       solver.choice("precision", "of the preconditioner's transforms: single halves their cost; residuals and answers are double in any case",
                     {"double", "single"}, "double") == "single";
@@ -186,10 +186,10 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
 void DensityApp::warn_of_peclet(double t) {
   peclet_ = op_->peclet(t);
   if (peclet_ > 2)
-    warnings_.push_back(fmt::format(
-        "the cell Peclet number |b| h / D reaches {:.3g}: above 2 fluxes are upwinded there, stable and positive, but first order; halve the "
-        "cells {:.0f} times for second order",
-        peclet_, std::isfinite(peclet_) ? std::ceil(std::log2(peclet_ / 2)) : 99));
+    warnings_.push_back(
+        fmt::format("the cell Peclet number |b| h / D reaches {:.3g} on this grid: where it is above 2 fluxes are upwinded, positive and stable, but first "
+                    "order; take finer cells if the density lives there",
+                    peclet_));
 }
 
 std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, double mass) {
