@@ -6,6 +6,7 @@ pkg_check_modules(LAPACK REQUIRED IMPORTED_TARGET lapack)  # PETSc's own
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
 find_library(HDF5_HL_LIBRARY NAMES hdf5_openmpi_hl hdf5_hl PATHS ${HDF5_LIBRARY_DIRS} REQUIRED)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(FFTW REQUIRED IMPORTED_TARGET fftw3)
 pkg_check_modules(FFTWF REQUIRED IMPORTED_TARGET fftw3f)
 find_package(fmt REQUIRED)

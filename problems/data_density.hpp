@@ -1,6 +1,7 @@
 #pragma once
 /// Densities of data that stay in closed form when they are scaled and blurred, X_t = alpha X_0 + sigma Z: the exact densities and scores of
 /// noising diffusions, and so the exact coefficients of their reverse processes.
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -27,6 +28,21 @@ class DataDensity {
   virtual std::shared_ptr<const MovedDensity> moved(double alpha, double variance) const = 0;
 };
 using DataDensityPtr = std::shared_ptr<const DataDensity>;
+
+/// w_k of the mass (weights are scaled to sum 1) on the circle of radius |r| about the origin with r ~ N(radius, deviation^2); in the plane. Without
+/// blur (variance 0) the singularity 1/|x| at the origin is taken away by the variance (1e-4 deviation)^2. Throws InputError unless all are positive.
+struct Ring {
+  double weight = 1, radius = 1, deviation = 0.1;
+};
+DataDensityPtr make_rings(std::vector<Ring> rings);
+
+/// w_k of the mass (weights are scaled to sum 1), uniform in a box; 1 to 3 dimensions. Throws InputError: no box, a weight that is not positive, an
+/// empty box, more than 64 different intervals along an axis.
+struct Box {
+  double weight = 1;
+  std::array<double, 3> lower{}, upper{};
+};
+DataDensityPtr make_boxes(int dim, std::vector<Box> boxes);
 
 /// p_0 as a function of x.
 FunctionPtr density_function(DataDensityPtr data);

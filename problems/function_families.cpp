@@ -11,6 +11,8 @@ namespace {
 // Most families are formulas: they are evaluated by the same vectorised programs as what a person writes.
 
 Formula coordinate(int d) { return Formula::variable(std::string(1, "xyz"[d])); }
+Formula abs(const Formula& a) { return Formula(make(Op::Abs, a.node())); }
+Formula log(const Formula& a) { return Formula(make(Op::Log, a.node())); }
 Formula exp(const Formula& a) { return Formula(make(Op::Exp, a.node())); }
 Formula sin(const Formula& a) { return Formula(make(Op::Sin, a.node())); }
 Formula sqrt(const Formula& a) { return Formula(make(Op::Sqrt, a.node())); }
@@ -130,6 +132,21 @@ std::vector<std::vector<double>> read_centers(const Parameters& p, int dim) {
   return centers;
 }
 
+/// 2 (|x| - a)^2 - log(exp(-2 (x_1 - a)^2) + exp(-2 (x_1 + a)^2)), with the larger exponential taken out of the logarithm.
+Formula two_moons(const Parameters& p, int dim) {
+  const double a = p.real("distance", "Distance a of the moons from the origin.", 3.0, Range::positive());
+  const Formula side = abs(coordinate(0));
+  return 2 * pow(sqrt(square_distance(zeros(dim))) - a, 2) + 2 * pow(side - a, 2) - log(1 + exp(-8 * a * side));
+}
+
+Formula double_well(const Parameters& p, int dim) {
+  const std::vector<double> first = p.reals("first", "One well.", dim, std::vector<double>{1.0});
+  std::vector<double> opposite = first;
+  for (double& c : opposite) c = -c;
+  const std::vector<double> second = p.reals("second", "The other well; without it the opposite of the first.", dim, opposite);
+  return square_distance(first) * square_distance(second) / 4;
+}
+
 Formula discs(const Parameters& p, int dim) {
   const std::vector<std::vector<double>> centers = read_centers(p, dim);
   const std::vector<double> radii =
@@ -190,6 +207,8 @@ const Registry<Factory>& function_families() {
     r.add("quadratic", "offset + sum_d weights_d (x_d - center_d)^2 / 2", formula(quadratic));
     r.add("distance_to_ball", "signed distance to a sphere, negative inside: scale (|x - center| - radius)", formula(distance_to_ball));
     r.add("discs", "union of balls, one value inside and another outside, with a sharp or a smooth profile", formula(discs));
+    r.add("two_moons", "potential 2 (|x| - a)^2 - log(exp(-2 (x_1 - a)^2) + exp(-2 (x_1 + a)^2))", formula(two_moons));
+    r.add("double_well", "potential |x - first|^2 |x - second|^2 / 4", formula(double_well));
     r.add("noise", "mean + uniform noise in (-amplitude, amplitude), independent from point to point and of the number of ranks", noise);
     r.add("sum", "sum of functions", sum);
     return r;

@@ -1,0 +1,180 @@
+#include "problems/density.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "grids/reduce.hpp"
+#include "problems/density_sources.hpp"
+#include "problems/gaussian_mixture.hpp"
+
+namespace wasserflow {
+
+namespace {
+
+void only_in_the_plane(const Parameters& p, int dim) {
+  if (dim != 2) p.fail("type", "this density lives in the plane; the grid has " + std::to_string(dim) + (dim == 1 ? " axis" : " axes"));
+}
+
+/// A file named in the problem file, relative to it. In the resolved set it is absolute: resolved.toml stands elsewhere.
+std::string read_path(const Parameters& p, const std::string& doc) {
+  const std::filesystem::path given = p.text("file", doc);
+  const std::string path = (given.is_absolute() ? given : std::filesystem::path(p.directory()) / given).lexically_normal().string();
+  p.record("file", "text", "'" + std::filesystem::absolute(path).string() + "'", doc);
+  return path;
+}
+
+FunctionPtr mixture(const Parameters& p, int dim) { return density_function(make_data(read_gaussian_mixture(p, dim))); }
+
+FunctionPtr blobs(const Parameters& p, int dim) {
+  only_in_the_plane(p, dim);
+  return density_function(make_data(nine_blobs()));
+}
+
+FunctionPtr circles(const Parameters& p, int dim) {
+  only_in_the_plane(p, dim);
+  const std::vector<double> radii = p.reals("radii", "Mean radius of each ring.", 0, std::vector<double>{1.3, 2.8}, Range::positive());
+  const int count = static_cast<int>(radii.size());
+  const std::vector<double> deviations =
+      p.reals("deviation", "Standard deviation of the radius, of each ring or of all.", count, std::vector<double>{0.2}, Range::positive());
+  const std::vector<double> weights = p.reals("weights", "Relative mass of each ring.", count, std::vector<double>{1.0}, Range::positive());
+  std::vector<Ring> rings;
+  for (std::size_t k = 0; k < radii.size(); ++k) rings.push_back({weights[k], radii[k], deviations[k]});
+  if (rings.empty()) p.fail("radii", "at least one ring is needed");
+  return density_function(make_rings(std::move(rings)));
+}
+
+FunctionPtr checkerboard(const Parameters& p, int dim) {
+  only_in_the_plane(p, dim);
+  const double half = p.real("half_width", "The board is [-half_width, half_width]^2.", 3.0, Range::positive());
+  const int squares =
+      p.integer("squares", "Squares along each side; every other one carries mass, that at the lower left too.", 4, Range::between(1, 64));
+  // Corners by one formula, so that neighbours share the same number.
+  const auto edge = [&](int i) { return half * (2.0 * i / squares - 1); };
+  std::vector<Box> boxes;
+  for (int j = 0; j < squares; ++j)
+    for (int i = j % 2; i < squares; i += 2) boxes.push_back({1, {edge(i), edge(j), 0}, {edge(i + 1), edge(j + 1), 0}});
+  return density_function(make_boxes(2, std::move(boxes)));
+}
+
+FunctionPtr boxes(const Parameters& p, int dim) {
+  const std::string doc = "The boxes, an array of tables with lower, upper and weight.";
+  if (!p.has("boxes")) p.reals("boxes", doc, 0);  // throws: it is not there
+  std::vector<Box> all;
+  for (int k = 0; k < p.array_size("boxes"); ++k) {
+    const Parameters b = p.element("boxes", k, "One box.");
+    Box box;
+    box.weight = b.real("weight", "Its mass, relative to that of the others.", 1.0, Range::positive());
+    const std::vector<double> lower = b.reals("lower", "Its lower corner.", dim), upper = b.reals("upper", "Its upper corner.", dim);
+    std::ranges::copy(lower, box.lower.begin());
+    std::ranges::copy(upper, box.upper.begin());
+    all.push_back(box);
+  }
+  try {
+    return density_function(make_boxes(dim, std::move(all)));
+  } catch (const InputError& e) {
+    p.fail("boxes", e.what());
+  }
+}
+
+FunctionPtr samples(const Parameters& p, int dim) {
+  SampleFile source;
+  source.where = p.location("file");
+  source.file = read_path(p, "HDF5 file with the samples, relative to the problem file.");
+  source.dataset = p.text("dataset", "Path of the dataset of shape (N, dim) in the file.");
+  source.histogram =
+      p.choice("estimate", "Shares of the samples in each cell, or sums of Gaussian kernels.", {"kernel", "histogram"}, "kernel") == "histogram";
+  if (!source.histogram && (p.is_number("bandwidth") || p.is_array("bandwidth")))
+    source.bandwidth = p.reals("bandwidth", "Standard deviation of the kernel, of each axis or of all.", dim, {}, Range::positive());
+  else if (!source.histogram)
+    p.choice("bandwidth", "Standard deviation of the kernel, of each axis or of all; or Silverman's rule.", {"silverman"}, "silverman");
+  return make_samples(std::move(source));
+}
+
+FunctionPtr image(const Parameters& p, int dim) {
+  only_in_the_plane(p, dim);
+  ImageFile source;
+  source.where = p.location("file");
+  source.file = read_path(p, "PNG or PGM file, relative to the problem file.");
+  source.invert = p.flag("invert", "Dark is mass, instead of light.", false);
+  if (p.has("lower") || p.has("upper")) {
+    source.lower = p.reals("lower", "Lower left corner of the picture; without corners it fills the grid.", dim);
+    source.upper = p.reals("upper", "Upper right corner of the picture.", dim);
+    for (std::size_t d = 0; d < 2; ++d)
+      if (source.upper[d] <= source.lower[d]) p.fail("upper", "the upper corner must lie above the lower one");
+  }
+  return make_image(std::move(source));
+}
+
+}  // namespace
+
+const Registry<std::function<FunctionPtr(const Parameters&, int dim)>>& density_families() {
+  static const auto families = [] {
+    Registry<std::function<FunctionPtr(const Parameters&, int dim)>> r("density");
+    r.add("mixture", "Gaussian mixture with full covariances", mixture);
+    r.add("blobs9", "nine equal Gaussians in the plane", blobs);
+    r.add("circles", "rings in the plane with normal radii", circles);
+    r.add("checkerboard", "uniform on every other square of a board in the plane", checkerboard);
+    r.add("boxes", "uniform on boxes", boxes);
+    r.add("samples", "histogram or kernel estimate of samples in an HDF5 dataset", samples);
+    r.add("image", "grey image (PNG, PGM), averaged over each cell", image);
+    return r;
+  }();
+  return families;
+}
+
+Density read_density(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
+  Density density;
+  density.place = p;
+  density.key = key;
+  const auto& families = density_families();
+  if (p.is_table(key)) {
+    const Parameters t = p.table(key, doc);
+    const std::vector<std::string> names = families.names();
+    const std::string type = t.is_text("type") ? t.text("type", "Family of the density, or of a function.") : "";
+    if (std::ranges::find(names, type) != names.end()) {
+      density.function = families.find(t, "type", type).make(t, dim);
+      density.data = data_of(density.function);
+      density.whole = type != "image";
+    }
+  }
+  if (!density.function) density.function = read_function(p, key, doc, dim);
+  if (density.function->depends_on_time()) p.fail(key, "a density given here does not depend on t");
+  density.mass = p.real("mass", "Mass of the density.", 1.0, Range::positive());
+  density.normalise = p.flag("normalise", "Scale the density to its mass on the grid; otherwise it must have it.", true);
+  return density;
+}
+
+double fill_density(Field& field, int level, const Density& density, Log& log) {
+  const SlabLayout& layout = field.layout();
+  const auto fail = [&](const std::string& message) { density.place.fail(density.key, message); };
+  density.function->bind(layout);
+  fill(field, level, *density.function, 0);
+  double least = 0, finite = 1;
+  for (const double v : field.owned(level)) {
+    least = std::min(least, v);
+    if (!std::isfinite(v)) finite = 0;
+  }
+  if (global_min(layout.comm(), finite) == 0) fail("the density has values that are not finite on the grid");
+  least = global_min(layout.comm(), least);
+  if (least < 0) fail(fmt::format("a density must not be negative; on the grid it goes down to {:.6g}", least));
+  const double mass = sum(field, level) * layout.grid().cell_volume();
+  if (!(mass > 0) || !std::isfinite(mass)) fail(mass > 0 ? "the mass of the density is not finite" : "the density has no mass on the grid");
+  const std::string where = density.place.path(density.key);
+  if (density.whole && std::fabs(mass - 1) > 1e-6)
+    log.warn("{}: the grid holds {:.8g} of the mass 1 of this density: {}", where, mass,
+             mass < 1 ? "the box is too small for it, or the cells are too coarse" : "the cells are too coarse for it");
+  if (density.normalise) {
+    const double scale = density.mass / mass;
+    for (double& v : field.owned(level)) v *= scale;
+  } else if (const double found = density.whole ? mass * density.mass : mass; std::fabs(found - density.mass) > 1e-3 * density.mass) {
+    fail(fmt::format("the density has the mass {:.6g} on the grid, not {:.6g}; state its mass, or normalise = true", found, density.mass));
+  } else if (density.whole && density.mass != 1) {
+    for (double& v : field.owned(level)) v *= density.mass;
+  }
+  return mass;
+}
+
+}  // namespace wasserflow
