@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "solvers/controlled_stepper.hpp"
+#include "solvers/fokker_planck_operator.hpp"
 
 namespace wasserflow {
 namespace {
@@ -327,7 +328,10 @@ std::unique_ptr<TimeStepper> make_implicit_stepper(const TimeParameters& p, Evol
                         : p.method == "sdirk2"         ? Method::Sdirk2
                         : p.method == "crank_nicolson" ? Method::CrankNicolson
                                                        : Method::Euler;
-  return std::make_unique<ImplicitStepper>(method, p, std::move(op), std::move(solver), initial, single);
+  // Long steps of second order may leave negative densities, whose free energy is none: it would have to grow back.
+  TimeParameters q = p;
+  if (method != Method::Euler && dynamic_cast<const FokkerPlanckOperator*>(op.get()) != nullptr) q.energy_control = false;
+  return std::make_unique<ImplicitStepper>(method, q, std::move(op), std::move(solver), initial, single);
 }
 
 }  // namespace wasserflow

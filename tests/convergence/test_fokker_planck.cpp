@@ -133,6 +133,29 @@ BOOST_AUTO_TEST_CASE(gibbs_density_is_kept_by_large_steps) {
     }
 }
 
+// Long runs of long steps, behind a low and a high barrier: control of the energy takes neither rounding nor lost signs for growth.
+BOOST_AUTO_TEST_CASE(long_runs_need_no_shorter_steps) {
+  for (const double height : {1.0, 4.0}) {
+    FokkerPlanckEquation e;
+    e.potential = make_formula("a * (x^2 - 1)^2 + 4 * y^2", {{"a", height}});
+    e.diffusion = {make_constant(0.5)};
+    const LayoutPtr layout = make_layout(MPI_COMM_WORLD, box(2, -2, 2, 24));
+    const auto op = make_fokker_planck_operator(e, layout);
+    const Field initial = test::make_field(layout, [](double x, double y, double) { return gauss(x, 0.6, 0.1) * gauss(y, 0.2, 0.1); });
+    Field gibbs(layout);
+    BOOST_TEST(op->gibbs(gibbs, mass(initial)));
+    for (const std::string method : {"implicit_euler", "bdf2", "sdirk2"}) {
+      const auto s = stepper(op, method, 0.2, initial);
+      int rejections = 0;
+      bool converged = true;
+      for (const StepReport& r : test::run(*s, 60)) rejections += r.rejections, converged = converged && r.converged;
+      BOOST_TEST((converged && rejections == 0), method << ": " << rejections);
+      if (height < 2) BOOST_TEST(test::max_difference(s->state(), gibbs) < 1e-5 * max_abs(gibbs), method);
+      BOOST_TEST(std::fabs(mass(s->state()) - mass(initial)) < 1e-12, method);
+    }
+  }
+}
+
 // Far beyond the step that explicit schemes stand: mass, sign and decay of the relative entropy; the same on any number of ranks.
 BOOST_AUTO_TEST_CASE(large_steps_keep_mass_and_sign) {
   FokkerPlanckEquation e;
