@@ -56,3 +56,19 @@ BOOST_AUTO_TEST_CASE(faults) {
   says("[equation]\ndiffusion = 1\nporous = { exponent = 1 }\n", "p.toml:3:", "exponent");
   says("[equation]\ndiffusion = 1\npotentail = 'x'\n", "p.toml:3:", "potential");
 }
+
+// The equations of score models, in the time that runs back: -f + g^2 s and g^2/2; the flow's velocity.
+BOOST_AUTO_TEST_CASE(score_models) {
+  const std::string time = "[time]\nfinal = 2\n", process = "[process]\nrate = 0.5\nnoise = 2\n";
+  FokkerPlanckEquation e = read("[equation]\ntype = 'reverse_diffusion'\n" + time + process + "score = ['-x', 't*y']\nperturbation = [0, 1]\n");
+  BOOST_TEST((e.drift.size() == 2 && e.diffusion.size() == 1 && *e.diffusion[0]->constant() == 2));
+  BOOST_TEST(e.drift[0]->at(3, 1, 0, 0.5) == 0.5 * 3 - 4 * 3.0);
+  BOOST_TEST(e.drift[1]->at(3, 2, 0, 0.5) == 0.5 * 2 + 4 * (1.5 * 2 + 1));
+  e = read("[equation]\ntype = 'probability_flow'\n" + time + process + "data = { type = 'mixture', components = [{ mean = 0, deviation = 1 }] }\n");
+  // The variance of the noised mixture is e^{-t} + 4 (1 - e^{-t}).
+  const double t = 1.2, variance = std::exp(-t) + 4 * (1 - std::exp(-t));
+  BOOST_TEST((e.drift.size() == 2 && e.diffusion.empty()));
+  BOOST_TEST(e.drift[1]->at(0, 2, 0, 2 - t) == 0.5 * 2 - 2 * 2 / variance, boost::test_tools::tolerance(1e-13));
+  says("[equation]\ntype = 'reverse_diffusion'\n" + time + "[process]\nhorizon = 1\nscore = 'x'\n", "p.toml:6:", "horizon");
+  says("[equation]\ntype = 'reverse_diffusion'\n" + time + "[process]\ndata = 'exp(-x^2)'\n", "p.toml:6:", "no closed form");
+}
