@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
     std::string app = "wf-fokker-planck";
   };
   const std::vector<Fault> faults{
-      {"rho = \"exp(", "rho = \"0.1-exp(", "p.toml:13:7: initial.rho: the density is negative: "},
+      {"rho = \"exp(", "rho = \"0.1-exp(", "p.toml:14:7: initial.rho: the density is negative: "},
       {"normalise = true", "", "initial.rho: the density has the integral "},
       {"normalise = true", "mass = 2.0", "not 2: it is not normalised"},
       {"normalise = true", "mass = -2.0", "initial.mass: -2 is out of range"},
