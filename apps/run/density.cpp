@@ -12,6 +12,7 @@
 #include "apps/run/expected_figures.hpp"
 #include "apps/run/initial_density.hpp"
 #include "apps/run/read_grid.hpp"
+#include "problems/density.hpp"
 #include "solvers/fokker_planck_operator.hpp"
 #include "solvers/prox_stepper.hpp"
 
@@ -33,6 +34,7 @@ const std::vector<std::pair<std::string, std::string>>& reference_types() {
   static const std::vector<std::pair<std::string, std::string>> types{
       {"none", "nothing"},
       {"formula", "the density reference.rho(x, t), or a data set that holds at the final time"},
+      {"process", "the law at time t of the initial density under the diffusion of [process], where it has a closed form"},
       {"gibbs", "the discrete Gibbs density exp(-V / D) of the initial mass, at the final time"}};
   return types;
 }
@@ -57,7 +59,7 @@ class DensityApp final : public Application, private MarchObserver {
  private:
   ProxStepParameters read_prox(const Parameters& root, const Parameters& time, const std::string& method) const;
   std::unique_ptr<TimeStepper> make_stepper(const Parameters& root, const Parameters& time, const TimeParameters& parameters, const Field& rho);
-  std::vector<FunctionPtr> read_reference(const Parameters& root, double mass);
+  std::vector<FunctionPtr> read_reference(const Parameters& root, double mass, const DataDensityPtr& data, double final);
   void warn_of_peclet(double t);
 
   std::vector<NamedField> fields(TimeStepper& stepper) override;
@@ -152,7 +154,9 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
     if (e.where().file.empty()) root.table("equation", "").fail("type", e.what());
     throw;
   }
-  Field rho = read_initial_density(root, layout);
+  InitialDensity initial = read_initial_density(root, layout);
+  Field& rho = initial.rho;
+  warnings_ = std::move(initial.warnings);
   const Parameters time = root.table("time", "time interval, method and steps");
   const double final = time.real("final", "final time; the run begins at time 0", {}, Range::positive());
   const TimeParameters parameters = TimeParameters::read(time, density_methods());
@@ -175,7 +179,7 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
   monitor_ = DensityMonitor(output, std::move(functionals), rho);
   score_ = axis_fields(layout);
   const double mass = density_moments(rho).mass;
-  std::vector<FunctionPtr> reference = read_reference(root, mass);
+  std::vector<FunctionPtr> reference = read_reference(root, mass, initial.data, final);
   if (!prox_) warn_of_peclet(0);
   if (!op_->is_monotone())
     warnings_.push_back(
@@ -186,13 +190,13 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
 void DensityApp::warn_of_peclet(double t) {
   peclet_ = op_->peclet(t);
   if (peclet_ > 2)
-    warnings_.push_back(
-        fmt::format("the cell Peclet number |b| h / D reaches {:.3g} on this grid: where it is above 2 fluxes are upwinded, positive and stable, but first "
-                    "order; take finer cells if the density lives there",
-                    peclet_));
+    warnings_.push_back(fmt::format(
+        "the cell Peclet number |b| h / D reaches {:.3g} on this grid: where it is above 2 fluxes are upwinded, positive and stable, but first "
+        "order; take finer cells if the density lives there",
+        peclet_));
 }
 
-std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, double mass) {
+std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, double mass, const DataDensityPtr& data, double final) {
   const Parameters reference = root.table("reference", "density to compare with, and figures to expect");
   std::vector<std::string> names;
   std::string doc = "reference:";
@@ -203,6 +207,11 @@ std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, doub
   if (type == "formula") {
     f = read_function(reference, "rho", "exact density at time t", op_->layout()->dim());
     f->bind(*op_->layout());
+  }
+  if (type == "process") {
+    if (!data) reference.fail("type", "the initial density has no closed form under a process: take a mixture, rings or boxes");
+    const DiffusionProcess process = read_diffusion_process(root.table("process", "noising diffusion whose law is the reference"), final);
+    f = moved_functions(data, process).density;
   }
   if (type == "gibbs") {
     Field pi(op_->layout());
@@ -277,12 +286,18 @@ rho = "exp(-(x-1)^2/2)/sqrt(2*pi)"
 
 std::vector<Topic> topics() {
   std::vector<Topic> all;
-  for (const auto& [name, what] : fokker_planck_types()) all.push_back({"Equation", name, what, "equation", {"equation.type=" + name}});
+  for (const auto& [name, what] : fokker_planck_types()) {
+    std::vector<std::string> settings{"equation={type=\"" + name + "\",potential=\"x^2/2\",diffusion=0.5}"};
+    if (name != "fokker_planck")
+      settings = {"equation={type=\"" + name + "\"}", "process={data={type=\"mixture\",components=[{mean=[0.0],deviation=0.5}]}}"};
+    all.push_back({"Equation", name, what, "equation", settings});
+  }
   for (const auto& [name, what] : density_methods())
     all.push_back({"Time method", name, what, is_prox(name) ? "prox" : "time", {"time.method=" + name}});
   for (const auto& [name, what] : nonlinear_solver_names()) all.push_back({"Solver", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, what] : DensityMonitor::names()) all.push_back({"Diagnostic", name, what, "", {}});
   for (const auto& [name, what] : reference_types()) all.push_back({"Reference", name, what, "", {}});
+  for (const auto& [name, entry] : density_families().entries()) all.push_back({"Density", name, entry.doc, "", {}});
   for (const auto& [name, entry] : function_families().entries())
     all.push_back({"Function family", name, entry.doc, "equation.potential", {"equation.potential=" + function_family_example(name)}});
   return all;

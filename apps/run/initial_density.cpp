@@ -6,12 +6,12 @@
 #include <cmath>
 
 #include "grids/reduce.hpp"
-#include "problems/function.hpp"
+#include "problems/density.hpp"
 
 namespace wasserflow {
 namespace {
 
-constexpr double mass_tolerance = 0.01;
+constexpr double mass_tolerance = 1e-3, whole_tolerance = 1e-4;
 
 /// Coordinates of the first point (in the order of the grid) where the density is not what it must be; "" when there is none.
 template <class Bad>
@@ -38,28 +38,29 @@ std::string first_place(const Field& rho, Bad&& bad) {
 
 }  // namespace
 
-Field read_initial_density(const Parameters& root, const LayoutPtr& layout) {
+InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout) {
   const Parameters initial = root.table("initial", "the density at time 0");
-  const FunctionPtr f = read_function(initial, "rho", "density at time 0", layout->dim());
-  const double mass = initial.real("mass", "integral that the density must have, within 1 %", 1.0, Range::positive());
-  const bool normalise = initial.flag("normalise", "scale the density so that its integral on the grid is initial.mass", false);
-  f->bind(*layout);
-  Field rho(layout);
-  fill(rho, 0, *f, 0);
-  if (const std::string place = first_place(rho, [](double v) { return !std::isfinite(v); }); !place.empty())
+  const Density density = read_density(initial, "rho", "density at time 0", layout->dim());
+  density.function->bind(*layout);
+  InitialDensity out{Field(layout), density.data, {}};
+  fill(out.rho, 0, *density.function, 0);
+  if (const std::string place = first_place(out.rho, [](double v) { return !std::isfinite(v); }); !place.empty())
     initial.fail("rho", "the density is not finite everywhere on the grid: " + place);
-  if (const std::string place = first_place(rho, [](double v) { return v < 0; }); !place.empty())
+  if (const std::string place = first_place(out.rho, [](double v) { return v < 0; }); !place.empty())
     initial.fail("rho", "the density is negative: " + place);
-  const double found = sum(rho) * layout->grid().cell_volume();
+  const double found = sum(out.rho) * layout->grid().cell_volume();
   if (!(found > 0)) initial.fail("rho", "the density is 0 everywhere on the grid");
-  if (!normalise && std::fabs(found - mass) > mass_tolerance * mass && !initial.limited())
+  if (!density.normalise && std::fabs(found - density.mass) > mass_tolerance * density.mass && !initial.limited())
     initial.fail("rho",
                  fmt::format("the density has the integral {:.6g} on the grid, not {:.6g}: it is not normalised (normalise = true scales it, mass "
                              "states another integral), or the box is too small for it",
-                             found, mass));
-  if (normalise)
-    for (double& x : rho.owned()) x *= mass / found;
-  return rho;
+                             found, density.mass));
+  if (density.whole && std::fabs(found - 1) > whole_tolerance && !initial.limited())
+    out.warnings.push_back(fmt::format("the grid holds {:.6g} of a density of mass 1: {}", found,
+                                       found < 1 ? "the box is too small for it" : "the cells are too coarse for it"));
+  if (density.normalise)
+    for (double& x : out.rho.owned()) x *= density.mass / found;
+  return out;
 }
 
 std::array<Surround, 3> read_surround(const Parameters& p, const Grid& grid) {

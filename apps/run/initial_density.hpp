@@ -7,13 +7,20 @@
 #include "grids/field.hpp"
 #include "grids/heat_convolution.hpp"
 #include "grids/support/parameters.hpp"
+#include "problems/data_density.hpp"
 
 namespace wasserflow {
 
-/// [initial] rho, mass, normalise. Throws InputError at the key for a density that is negative or not finite somewhere (with the place), or whose
-/// mass on the grid is not the one stated: not normalised, or with a part outside of a box that is too small.
+struct InitialDensity {
+  Field rho;
+  DataDensityPtr data;                ///< its closed form under noising diffusions; null: it has none
+  std::vector<std::string> warnings;  ///< a box that holds too little of it
+};
+
+/// [initial] rho, mass, normalise (problems/density.hpp). Throws InputError at the key for a density that is negative or not finite somewhere (with
+/// the place), or that is not to be normalised and has another mass on the grid than stated.
 /// @note Collective.
-Field read_initial_density(const Parameters& root, const LayoutPtr& layout);
+InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout);
 
 /// surround: "auto" (from the boundary kinds: periodic, no_flux -> reflecting, else free), "periodic", "reflecting" or "free" for all axes.
 std::array<Surround, 3> read_surround(const Parameters& p, const Grid& grid);

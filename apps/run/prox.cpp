@@ -44,6 +44,7 @@ class ProxApp final : public Application {
   ExpectedFigures expected_;
   double control_value_ = 0;
   int done_ = 0;
+  std::vector<std::string> warnings_;
 };
 
 ProxBackend backend_of(const std::string& name) {
@@ -80,7 +81,9 @@ void ProxApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) 
   V->bind(*layout_);
   V_ = Field(layout_);
   fill(V_, 0, *V, 0);
-  rho_ = read_initial_density(root, layout_);
+  InitialDensity initial = read_initial_density(root, layout_);
+  rho_ = std::move(initial.rho);
+  warnings_ = std::move(initial.warnings);
   try {
     prox_ = std::make_unique<WassersteinProx>(layout_, V_, surround, parameters_);
   } catch (const InputError& e) {
@@ -175,6 +178,7 @@ double ProxApp::bias() {
 }
 
 Status ProxApp::run(Run& run) {
+  for (const std::string& w : warnings_) run.log().warn("{}", w);
   if (const std::string warning = resolution_warning(prox_->resolution()); !warning.empty()) run.log().warn("{}", warning);
   std::vector<Field> score = axis_fields(layout_);
   const auto measure = [&] {

@@ -184,8 +184,8 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
   };
   const std::vector<Fault> faults{
       {"rho = \"exp(", "rho = \"0.1-exp(", "p.toml:14:7: initial.rho: the density is negative: "},
-      {"normalise = true", "", "initial.rho: the density has the integral "},
-      {"normalise = true", "mass = 2.0", "not 2: it is not normalised"},
+      {"normalise = true", "normalise = false", "initial.rho: the density has the integral "},
+      {"normalise = true", "normalise = false\nmass = 2.0", "not 2: it is not normalised"},
       {"normalise = true", "mass = -2.0", "initial.mass: -2 is out of range"},
       {"diffusion = 0.5", "diffusion = -0.5", "equation.diffusion: "},
       {"diffusion = 0.5", "diffusion = 0.0\n[prox]\neps = 0.0", "beta, equation.diffusion, must be positive"},
@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
       {"(x^2-1)^2", "log(x)", "prox.V: ", "wf-prox"},
       {"steps = 4", "steps = 4\nkernel = \"symetric\"", "did you mean 'symmetric'?", "wf-prox"},
       {"every = 2", "path = [0.1]", "the path is that of one step", "wf-prox"},
-      {"exp(-((x-0.5)^2 + y^2))/pi", "exp(-((x-2.5)^2 + y^2))/pi", "or the box is too small for it", "wf-prox"},
+      {"exp(-((x-0.5)^2 + y^2))/pi", "exp(-((x-2.5)^2 + y^2))/pi\"\nnormalise = false #", "or the box is too small for it", "wf-prox"},
   };
   for (std::size_t i = 0; i < faults.size(); ++i) BOOST_TEST_CONTEXT(faults[i].message) {
       const Fault& f = faults[i];
