@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "grids/support/registry_names.hpp"
 #include "problems/read_formula.hpp"
 
 namespace wasserflow {
@@ -213,11 +214,7 @@ PotentialPtr read_potential(const Parameters& p, const std::string& key, const s
 }
 
 const std::vector<std::pair<std::string, std::string>>& potential_types() {
-  static const auto types = [] {
-    std::vector<std::pair<std::string, std::string>> t;
-    for (const auto& [name, entry] : registry().entries()) t.emplace_back(name, entry.doc);
-    return t;
-  }();
+  static const NamesWithDocs types = names_with_docs(registry());
   return types;
 }
 

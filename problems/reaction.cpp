@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "grids/support/registry_names.hpp"
 #include "problems/named_reactions.hpp"
 #include "problems/read_formula.hpp"
 
@@ -214,11 +215,7 @@ ReactionPtr read_reaction(const Parameters& p, int dim) {
 }
 
 const std::vector<std::pair<std::string, std::string>>& reaction_types() {
-  static const auto types = [] {
-    std::vector<std::pair<std::string, std::string>> t;
-    for (const auto& [name, entry] : registry().entries()) t.emplace_back(name, entry.doc);
-    return t;
-  }();
+  static const NamesWithDocs types = names_with_docs(registry());
   return types;
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "grids/support/registry_names.hpp"
 #include "problems/read_formula.hpp"
 
 namespace wasserflow {
@@ -210,11 +211,7 @@ ReactionDiffusionEquation read_reaction_diffusion(const Parameters& root, const 
 }
 
 const std::vector<std::pair<std::string, std::string>>& reaction_diffusion_types() {
-  static const auto types = [] {
-    std::vector<std::pair<std::string, std::string>> t;
-    for (const auto& [name, entry] : registry().entries()) t.emplace_back(name, entry.doc);
-    return t;
-  }();
+  static const NamesWithDocs types = names_with_docs(registry());
   return types;
 }
 

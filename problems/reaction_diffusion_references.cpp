@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "grids/support/registry_names.hpp"
 #include "problems/formula.hpp"
 
 namespace wasserflow {
@@ -100,11 +101,7 @@ std::vector<FunctionPtr> read_reaction_diffusion_reference(const Parameters& ref
 }
 
 const std::vector<std::pair<std::string, std::string>>& reaction_diffusion_reference_types() {
-  static const auto types = [] {
-    std::vector<std::pair<std::string, std::string>> t;
-    for (const auto& [name, entry] : registry().entries()) t.emplace_back(name, entry.doc);
-    return t;
-  }();
+  static const NamesWithDocs types = names_with_docs(registry());
   return types;
 }
 

@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <limits>
 
 #include "grids/reduce.hpp"
 #include "solvers/fokker_planck_operator.hpp"
 #include "solvers/nonlinear_solver.hpp"
+#include "solvers/petsc_shell.hpp"
 
 namespace wasserflow {
 namespace {
@@ -24,21 +24,6 @@ constexpr double rounding = 1e-13, newton_rounding = 1e-11;
 constexpr int most_corrections = 30;
 constexpr double blow_up = 1e8;
 constexpr int trial_iterations = 60;
-
-void gather(const Field& field, Vec to) {
-  double* out = nullptr;
-  petsc_check(VecGetArrayWrite(to, &out));
-  for (int k = 0; k < field.levels(); ++k) std::ranges::copy(field.owned(k), out + k * field.layout().owned());
-  petsc_check(VecRestoreArrayWrite(to, &out));
-}
-
-void scatter(Vec from, Field& field) {
-  const double* in = nullptr;
-  petsc_check(VecGetArrayRead(from, &in));
-  const std::ptrdiff_t n = field.layout().owned();
-  for (int k = 0; k < field.levels(); ++k) std::copy_n(in + k * n, n, field.level(k));
-  petsc_check(VecRestoreArrayRead(from, &in));
-}
 
 class LinearSolver final : public NonlinearSolver {
  public:
@@ -55,7 +40,7 @@ class LinearSolver final : public NonlinearSolver {
   NonlinearReport solve(StepSystem& system, Field& U) override {
     if (layout_ != system.layout() || levels_ != system.levels()) make(system);
     system_ = &system;
-    failure_ = nullptr;
+    errors_.clear();
     const long pairs = system.transform_pairs(), evaluations = system.evaluations();
     assembled_ = system.steps() == 1 ? dynamic_cast<AssembledOperator*>(&system.op()) : nullptr;
     const auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
@@ -154,7 +139,7 @@ class LinearSolver final : public NonlinearSolver {
     petsc_check(KSPSetOperators(ksp, whole ? local : shell_.get(), local));
     gather(residual_, f_.get());
     const PetscErrorCode code = KSPSolve(ksp, f_.get(), x_.get());
-    if (failure_) std::rethrow_exception(failure_);
+    errors_.rethrow();
     petsc_check(code);
     PetscInt iterations = 0;
     petsc_check(KSPGetIterationNumber(ksp, &iterations));
@@ -202,22 +187,11 @@ class LinearSolver final : public NonlinearSolver {
     for (double& v : U.owned()) v *= factor;
   }
 
-  template <class Work>
-  PetscErrorCode guarded(Work&& work) {
-    try {
-      work();
-      return 0;
-    } catch (...) {
-      failure_ = std::current_exception();
-      return PETSC_ERR_USER;
-    }
-  }
-
   static PetscErrorCode multiply(Mat A, Vec v, Vec out) {
     void* context = nullptr;
     if (const PetscErrorCode code = MatShellGetContext(A, &context)) return code;
     LinearSolver& self = *static_cast<LinearSolver*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       scatter(v, self.direction_);
       self.system_->derivative(self.direction_, self.image_);
       gather(self.image_, out);
@@ -228,15 +202,12 @@ class LinearSolver final : public NonlinearSolver {
     void* context = nullptr;
     if (const PetscErrorCode code = PCShellGetContext(pc, &context)) return code;
     LinearSolver& self = *static_cast<LinearSolver*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       const double* in = nullptr;
       double* out = nullptr;
       petsc_check(VecGetArrayRead(y, &in));
       petsc_check(VecGetArrayWrite(z, &out));
-      const std::ptrdiff_t n = self.layout_->owned();
-      self.system_->preconditioner().apply(
-          [&](int level, std::ptrdiff_t offset, int count, double* row) { std::copy_n(in + level * n + offset, count, row); },
-          [&](int level, std::ptrdiff_t offset, int count, const double* row) { std::copy_n(row, count, out + level * n + offset); });
+      apply_preconditioner(*self.system_, in, out);
       petsc_check(VecRestoreArrayWrite(z, &out));
       petsc_check(VecRestoreArrayRead(y, &in));
     });
@@ -256,7 +227,7 @@ class LinearSolver final : public NonlinearSolver {
   bool settled_ = false;
   bool factors_ = false, chosen_ = false;
   double correction_ = 0;
-  std::exception_ptr failure_;
+  CallbackErrors errors_;
 };
 
 }  // namespace

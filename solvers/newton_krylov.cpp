@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <limits>
 
 #include "solvers/incremental_energy.hpp"
 #include "solvers/nonlinear_solver.hpp"
+#include "solvers/petsc_shell.hpp"
 
 namespace wasserflow {
 namespace {
@@ -26,26 +26,6 @@ constexpr int idle_limit = 12;
 constexpr double blow_up = 1e6;
 // More directions than this that go uphill: DF is indefinite around, and other methods are better off.
 constexpr int uphill_limit = 6;
-
-/// Owned values of all levels, one after the other, from and to a Vec of the same order.
-void gather(const Field& field, Vec to) {
-  double* out = nullptr;
-  petsc_check(VecGetArrayWrite(to, &out));
-  for (int k = 0; k < field.levels(); ++k) {
-    const std::span<const double> values = field.owned(k);
-    out = std::copy(values.begin(), values.end(), out);
-  }
-  out -= field.levels() * field.layout().owned();
-  petsc_check(VecRestoreArrayWrite(to, &out));
-}
-
-void scatter(Vec from, Field& field) {
-  const double* in = nullptr;
-  petsc_check(VecGetArrayRead(from, &in));
-  const std::ptrdiff_t n = field.layout().owned();
-  for (int k = 0; k < field.levels(); ++k) std::copy_n(in + k * n, n, field.level(k));
-  petsc_check(VecRestoreArrayRead(from, &in));
-}
 
 class NewtonKrylov final : public NonlinearSolver {
  public:
@@ -64,7 +44,7 @@ class NewtonKrylov final : public NonlinearSolver {
     tolerance_ = std::max(parameters_.tolerance, system.rounding());
     least_ = std::numeric_limits<double>::infinity();
     idle_ = uphill_ = 0;
-    failure_ = nullptr;
+    errors_.clear();
     bounded_ = false;
     for (int s = 0; s < system.components(); ++s) {
       const auto [lower, upper] = system.op().domain(s);
@@ -84,7 +64,7 @@ class NewtonKrylov final : public NonlinearSolver {
 
     gather(U, x_.get());
     const PetscErrorCode code = SNESSolve(snes_.get(), nullptr, x_.get());
-    if (failure_) std::rethrow_exception(failure_);
+    errors_.rethrow();
     petsc_check(code);
     scatter(x_.get(), U);
     keep_means(U);
@@ -177,21 +157,9 @@ class NewtonKrylov final : public NonlinearSolver {
     for (int level = 0; level < levels_; ++level) add_to_all(U.level(level), mean(known.level(level % system_->components())) - mean(U.level(level)));
   }
 
-  /// C++ errors must not pass through PETSc's frames: they are kept, PETSc is told of an error, and solve throws them.
-  template <class Work>
-  PetscErrorCode guarded(Work&& work) {
-    try {
-      work();
-      return 0;
-    } catch (...) {
-      failure_ = std::current_exception();
-      return PETSC_ERR_USER;
-    }
-  }
-
   static PetscErrorCode function(SNES, Vec x, Vec f, void* context) {
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       scatter(x, self.state_);
       // The line search halves its step where F is infinite.
       if (self.bounded_ && !self.system_->admissible(self.state_)) {
@@ -205,7 +173,7 @@ class NewtonKrylov final : public NonlinearSolver {
 
   static PetscErrorCode linearise(SNES snes, Vec x, Mat, Mat, void* context) {
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       scatter(x, self.state_);
       self.system_->linearise(self.state_);
       // What is below the tolerance of the step needs no Krylov iterations: the Euclidean norm that goes with it, for a residual of F's shape.
@@ -225,7 +193,7 @@ class NewtonKrylov final : public NonlinearSolver {
     void* context = nullptr;
     if (const PetscErrorCode code = MatShellGetContext(A, &context)) return code;
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       scatter(v, self.direction_);
       self.system_->derivative(self.direction_, self.image_);
       gather(self.image_, out);
@@ -236,18 +204,15 @@ class NewtonKrylov final : public NonlinearSolver {
     void* context = nullptr;
     if (const PetscErrorCode code = PCShellGetContext(pc, &context)) return code;
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       const double* in = nullptr;
       double* out = nullptr;
       petsc_check(VecGetArrayRead(y, &in));
       petsc_check(VecGetArrayWrite(z, &out));
-      const std::ptrdiff_t n = self.layout_->owned();
-      self.system_->preconditioner().apply(
-          [&](int level, std::ptrdiff_t offset, int count, double* row) { std::copy_n(in + level * n + offset, count, row); },
-          [&](int level, std::ptrdiff_t offset, int count, const double* row) { std::copy_n(row, count, out + level * n + offset); });
+      apply_preconditioner(*self.system_, in, out);
       // Rounding must not bring back a mean: Krylov's basis would make it grow.
       if (self.conserves_)
-        for (int level = 0; level < self.levels_; ++level) self.add_to_all(out + level * n, -self.mean(out + level * n));
+        for (int level = 0; level < self.levels_; ++level) self.add_to_all(out + level * self.layout_->owned(), -self.mean(out + level * self.layout_->owned()));
       petsc_check(VecRestoreArrayWrite(z, &out));
       petsc_check(VecRestoreArrayRead(y, &in));
     });
@@ -256,7 +221,7 @@ class NewtonKrylov final : public NonlinearSolver {
   /// X <- X - lambda Y by the incremental energy, with F there.
   static PetscErrorCode search(SNESLineSearch search, void* context) {
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       Vec x = nullptr, f = nullptr, y = nullptr;
       petsc_check(SNESLineSearchGetVecs(search, &x, &f, &y, nullptr, nullptr));
       scatter(x, self.state_);
@@ -306,7 +271,7 @@ class NewtonKrylov final : public NonlinearSolver {
   /// max |F| / tau below the tolerance; NaN, growth and no progress end the solve.
   static PetscErrorCode test(SNES snes, PetscInt, PetscReal, PetscReal, PetscReal norm, SNESConvergedReason* reason, void* context) {
     NewtonKrylov& self = *static_cast<NewtonKrylov*>(context);
-    return self.guarded([&] {
+    return self.errors_.run([&] {
       *reason = SNES_CONVERGED_ITERATING;
       Vec f = nullptr;
       double largest = norm;
@@ -347,7 +312,7 @@ class NewtonKrylov final : public NonlinearSolver {
   std::vector<double> residuals_;
   double least_ = 0;
   int idle_ = 0, uphill_ = 0;
-  std::exception_ptr failure_;
+  CallbackErrors errors_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "apps/run/diagnostic_names.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 
@@ -82,23 +83,13 @@ DensityMonitor::DensityMonitor(const Parameters& output, DensityFunctionals func
   if (energy) usual.emplace_back("energy");
   if (entropy) usual.emplace_back("relative_entropy");
   if (gibbs) usual.emplace_back("gibbs_distance");
-  std::string list;
-  std::vector<std::string> known;
-  for (const auto& [name, doc] : names()) {
-    known.push_back(name);
-    list += (list.empty() ? "" : "; ") + name + ": " + doc;
-  }
-  wanted_ = output.texts("diagnostics", "columns of history.csv and entries of the report's quantities. " + list, 0, usual);
+  wanted_ = read_diagnostic_names(output, names(), usual);
   for (const std::string& name : wanted_) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      const std::string hint = nearest(name, known);
-      output.fail("diagnostics", fmt::format("unknown diagnostic '{}'{}", name, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
-    }
     if (name == "energy" && !energy) output.fail("diagnostics", "this equation has no energy");
     if (name == "relative_entropy" && !entropy) output.fail("diagnostics", "this equation has no Gibbs density to take the relative entropy of");
     if (name == "gibbs_distance" && !gibbs) output.fail("diagnostics", "this equation has no Gibbs density");
   }
-  every_ = output.integer("diagnostics_every", "steps between states that are measured; saved states always are", 1, Range::at_least(1));
+  every_ = read_diagnostics_every(output);
   for (const std::string& entry : entries(dim))
     if (wants(entry.substr(0, entry.ends_with("_x") || entry.ends_with("_y") || entry.ends_with("_z") ? entry.size() - 2 : entry.size())))
       columns_.emplace_back(entry, none);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
+#include "apps/run/diagnostic_names.hpp"
 #include "grids/reduce.hpp"
 #include "solvers/phase_diagnostics.hpp"
 
@@ -44,21 +45,11 @@ PhaseMonitor::PhaseMonitor(const Parameters& output, EvolutionOperatorPtr op, st
   const bool has_energy = op_->energy(probe).has_value();
   std::vector<std::string> usual{"mass", "minimum", "maximum"};
   if (has_energy) usual.insert(usual.begin(), "energy");
-  std::string list;
-  std::vector<std::string> known;
-  for (const auto& [name, doc] : names()) {
-    known.push_back(name);
-    list += (list.empty() ? "" : "; ") + name + ": " + doc;
-  }
-  wanted_ = output.texts("diagnostics", "columns of history.csv and entries of the report's quantities. " + list, 0, usual);
+  wanted_ = read_diagnostic_names(output, names(), usual);
   for (const std::string& name : wanted_) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      const std::string hint = nearest(name, known);
-      output.fail("diagnostics", fmt::format("unknown diagnostic '{}'{}", name, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
-    }
     if (name == "energy" && !has_energy) output.fail("diagnostics", "this equation has no energy");
   }
-  every_ = output.integer("diagnostics_every", "steps between states that are measured; saved states always are", 1, Range::at_least(1));
+  every_ = read_diagnostics_every(output);
   level_ = output.real("interface_level", "value of a species at the interface, for front_position and interface_length", 0.0);
   if (wants("structure_factor")) transform_ = std::make_unique<SpectralTransform>(op_->layout());
   const auto add = [&](const char* name) {
