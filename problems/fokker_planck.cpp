@@ -88,7 +88,7 @@ const std::vector<std::pair<std::string, std::string>>& fokker_planck_types() {
   static const std::vector<std::pair<std::string, std::string>> types{
       {"fokker_planck", "rho_t + div(rho b) = div(D grad rho) + Lap(a rho^m) + c rho, b = drift - grad V - grad(W * rho) + chi grad S"},
       {"reverse_diffusion", "law of the reverse of the noising diffusion in [process], drift g^2 s - f, in the time that runs back from its horizon"},
-      {"probability_flow", "law of its probability flow, drift g^2 s / 2 - f, in the same time; upwind fluxes, first order in space"}};
+      {"probability_flow", "law of its probability flow, drift g^2 s / 2 - f, in the same time"}};
   return types;
 }
 

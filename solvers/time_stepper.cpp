@@ -135,7 +135,7 @@ const std::vector<std::pair<std::string, std::string>>& time_methods() {
   return methods;
 }
 
-TimeParameters TimeParameters::read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods) {
+TimeParameters TimeParameters::read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods, const std::string& fallback) {
   if (methods.empty()) methods = time_methods();
   TimeParameters p;
   std::vector<std::string> names;
@@ -145,7 +145,7 @@ TimeParameters TimeParameters::read(const Parameters& time, std::vector<std::pai
     doc += " " + name + " (" + what + ");";
   }
   doc.pop_back();
-  p.method = time.choice("method", doc, names, p.method);
+  p.method = time.choice("method", doc, names, fallback);
   const bool implicit = p.method == "implicit_euler" || p.method == "bdf2" || p.method == "sdirk2" || p.method == "crank_nicolson";
   p.dt = time.real("dt", "time step; the first one when steps are adaptive", {}, Range::positive());
   p.block = time.integer("block", "implicit_euler: steps solved at once as one system", p.block, Range::at_least(1));

@@ -48,8 +48,9 @@ struct TimeParameters {
   bool energy_control = true;             ///< implicit: repeat with half the step when the energy grows (where there is one)
   double stabiliser = 1;                  ///< IMEX: S in A + S G b, in units of the potential's curvature W''(minimum)
   AdaptiveParameters adaptive;
-  /// `methods`: those that time.method may name, with what they are; empty: time_methods().
-  static TimeParameters read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods = {});
+  /// `methods`: those that time.method may name, with what they are; empty: time_methods(). `fallback`: the method where the key is absent.
+  static TimeParameters read(const Parameters& time, std::vector<std::pair<std::string, std::string>> methods = {},
+                             const std::string& fallback = "implicit_euler");
 };
 
 /// Marches the state from time 0. Methods, with tau as StepSystem has it, w = dt / (the step before), f = -R:

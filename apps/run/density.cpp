@@ -13,6 +13,7 @@
 #include "apps/run/initial_density.hpp"
 #include "apps/run/read_grid.hpp"
 #include "problems/density.hpp"
+#include "solvers/continuity_stepper.hpp"
 #include "solvers/fokker_planck_operator.hpp"
 #include "solvers/prox_stepper.hpp"
 
@@ -43,9 +44,12 @@ std::vector<std::pair<std::string, std::string>> density_methods() {
   std::vector<std::pair<std::string, std::string>> all;
   for (const auto& m : time_methods())
     if (m.first.find("imex") == std::string::npos && m.first != "sbdf2" && m.first != "etdrk4") all.push_back(m);
+  for (const auto& m : continuity_methods()) all.push_back(m);
   for (const auto& m : prox_methods()) all.push_back(m);
   return all;
 }
+
+bool is_explicit(const std::string& method) { return method == continuity_methods().front().first; }
 
 bool is_prox(const std::string& method) {
   return std::ranges::any_of(prox_methods(), [&](const auto& m) { return m.first == method; });
@@ -80,7 +84,7 @@ class DensityApp final : public Application, private MarchObserver {
   DensityMonitor monitor_;
   ExpectedFigures expected_;
   EvolutionMarch march_;
-  double peclet_ = 0;
+  double peclet_ = -1;  // not measured
   std::vector<std::string> warnings_;
 };
 
@@ -120,6 +124,7 @@ ProxStepParameters DensityApp::read_prox(const Parameters& root, const Parameter
 
 std::unique_ptr<TimeStepper> DensityApp::make_stepper(const Parameters& root, const Parameters& time, const TimeParameters& parameters,
                                                       const Field& rho) {
+  const double cfl = time.real("cfl", "ssp_rk3: largest substep, as dt (|v_x| / h_x + |v_y| / h_y + ...)", 0.4, Range{0, 1, true, false});
   const LayoutPtr& layout = op_->layout();
   const ProxStepParameters prox = read_prox(root, time, parameters.method);
   const Parameters solver = root.table("solver", "solver of the implicit steps and its settings");
@@ -128,6 +133,7 @@ std::unique_ptr<TimeStepper> DensityApp::make_stepper(const Parameters& root, co
       solver.choice("precision", "of the preconditioner's transforms: single halves their cost; residuals and answers are double in any case",
                     {"double", "single"}, "double") == "single";
   try {
+    if (is_explicit(parameters.method)) return std::make_unique<ContinuityStepper>(parameters, equation_, rho, cfl);
     if (!is_prox(parameters.method)) return make_time_stepper(parameters, op_, std::move(nonlinear), rho, single);
     std::array<Surround, 3> around{};
     for (int d = 0; d < layout->dim(); ++d) around[static_cast<std::size_t>(d)] = surround(layout->grid().axis(d).boundary);
@@ -147,7 +153,11 @@ std::unique_ptr<TimeStepper> DensityApp::make_stepper(const Parameters& root, co
 void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) {
   const Grid grid = read_grid(root);
   equation_ = read_fokker_planck(root, grid);
-  const LayoutPtr layout = make_layout(comm, grid, 2);
+  const Parameters time = root.table("time", "time interval, method and steps");
+  const double final = time.real("final", "final time; the run begins at time 0", {}, Range::positive());
+  const TimeParameters parameters =
+      TimeParameters::read(time, density_methods(), equation_.type == "probability_flow" ? continuity_methods().front().first : "implicit_euler");
+  const LayoutPtr layout = make_layout(comm, grid, is_explicit(parameters.method) ? 3 : 2);
   try {
     op_ = make_fokker_planck_operator(equation_, layout);
   } catch (const InputError& e) {
@@ -157,9 +167,6 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
   InitialDensity initial = read_initial_density(root, layout);
   Field& rho = initial.rho;
   warnings_ = std::move(initial.warnings);
-  const Parameters time = root.table("time", "time interval, method and steps");
-  const double final = time.real("final", "final time; the run begins at time 0", {}, Range::positive());
-  const TimeParameters parameters = TimeParameters::read(time, density_methods());
   std::unique_ptr<TimeStepper> stepper = make_stepper(root, time, parameters, rho);
 
   const Parameters output = root.table("output", "what is saved, and how often");
@@ -180,7 +187,7 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
   score_ = axis_fields(layout);
   const double mass = density_moments(rho).mass;
   std::vector<FunctionPtr> reference = read_reference(root, mass, initial.data, final);
-  if (!prox_) warn_of_peclet(0);
+  if (!prox_ && !is_explicit(parameters.method)) warn_of_peclet(0);
   if (!op_->is_monotone())
     warnings_.push_back(
         "a full diffusion tensor has entries of both signs in its stencil: densities may become slightly negative where they are steep");
@@ -249,7 +256,7 @@ std::vector<IterationTable::Cell> DensityApp::table_cells(bool measured) const {
 void DensityApp::report(nlohmann::ordered_json& q, TimeStepper& /*stepper*/) {
   monitor_.report(q, op_->conserves_mass());
   if (prox_ == nullptr) {
-    q["peclet"] = peclet_;
+    if (peclet_ >= 0) q["peclet"] = peclet_;
     return;
   }
   if (const WassersteinProx* prox = prox_->prox()) {
@@ -293,7 +300,9 @@ std::vector<Topic> topics() {
     all.push_back({"Equation", name, what, "equation", settings});
   }
   for (const auto& [name, what] : density_methods())
-    all.push_back({"Time method", name, what, is_prox(name) ? "prox" : "time", {"time.method=" + name}});
+    all.push_back({"Time method", name, what, is_prox(name) ? "prox" : "time",
+                   is_explicit(name) ? std::vector<std::string>{"time.method=" + name, "equation.diffusion=0"}
+                                     : std::vector<std::string>{"time.method=" + name}});
   for (const auto& [name, what] : nonlinear_solver_names()) all.push_back({"Solver", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, what] : DensityMonitor::names()) all.push_back({"Diagnostic", name, what, "", {}});
   for (const auto& [name, what] : reference_types()) all.push_back({"Reference", name, what, "", {}});
