@@ -7,9 +7,10 @@
 
 #include "grids/reduce.hpp"
 #include "grids/row_neighbours.hpp"
+#include "grids/support/counter_random.hpp"
 #include "grids/support/errors.hpp"
 #include "grids/support/mpi.hpp"
-#include "grids/support/counter_random.hpp"
+#include "solvers/point_sampler.hpp"
 
 namespace wasserflow {
 
@@ -72,143 +73,11 @@ void tabulate_feedback(const HamiltonJacobiProblem& problem, Field& phi, RowNeig
   control.exchange_ghosts();
 }
 
-/// Values of distributed fields at scattered points: each rank asks the owners of the planes its points lie in.
-class Interpolator {
- public:
-  Interpolator(const SlabLayout& layout, Interpolation kind) : layout_(layout), kind_(kind) {}
-
-  /// out[c * points.size() + i] = level c of f at point i, c < components. Ghosts of f up to date.
-  /// @note Collective.
-  void sample(const Field& f, int components, const std::vector<Point>& points, std::vector<double>& out) {
-    const auto ranks = static_cast<std::size_t>(layout_.ranks());
-    const int dim = layout_.dim();
-    std::vector<int> owner(points.size()), ask(ranks, 0), answer(ranks, 0);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      owner[i] = owner_of(points[i]);
-      ++ask[static_cast<std::size_t>(owner[i])];
-    }
-    MPI_Alltoall(ask.data(), 1, MPI_INT, answer.data(), 1, MPI_INT, layout_.comm());
-    const auto scaled = [ranks](const std::vector<int>& counts, int factor) {
-      std::pair<std::vector<int>, std::vector<int>> out;  // counts, offsets
-      int offset = 0;
-      for (std::size_t r = 0; r < ranks; ++r) {
-        out.first.push_back(factor * counts[r]);
-        out.second.push_back(offset);
-        offset += factor * counts[r];
-      }
-      return out;
-    };
-    const auto [ask_count, ask_offset] = scaled(ask, dim);
-    const auto [answer_count, answer_offset] = scaled(answer, dim);
-    std::vector<std::size_t> place(points.size());
-    std::vector<int> filled(ranks, 0);
-    std::vector<double> sent(points.size() * static_cast<std::size_t>(dim));
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const auto r = static_cast<std::size_t>(owner[i]);
-      place[i] = static_cast<std::size_t>(ask_offset[r] / dim + filled[r]++);
-      std::copy_n(points[i].begin(), dim, sent.begin() + static_cast<std::ptrdiff_t>(place[i]) * dim);
-    }
-    const auto asked = static_cast<std::size_t>((answer_offset.back() + answer_count.back()) / dim);
-    std::vector<double> received(asked * static_cast<std::size_t>(dim));
-    MPI_Alltoallv(sent.data(), ask_count.data(), ask_offset.data(), MPI_DOUBLE, received.data(), answer_count.data(), answer_offset.data(),
-                  MPI_DOUBLE, layout_.comm());
-    std::vector<double> values(asked * static_cast<std::size_t>(components));
-    for (std::size_t i = 0; i < asked; ++i)
-      evaluate(f, components, received.data() + i * static_cast<std::size_t>(dim), values.data() + i * static_cast<std::size_t>(components));
-    const auto [back_count, back_offset] = scaled(ask, components);
-    const auto [give_count, give_offset] = scaled(answer, components);
-    std::vector<double> back(points.size() * static_cast<std::size_t>(components));
-    MPI_Alltoallv(values.data(), give_count.data(), give_offset.data(), MPI_DOUBLE, back.data(), back_count.data(), back_offset.data(), MPI_DOUBLE,
-                  layout_.comm());
-    out.resize(back.size());
-    for (std::size_t i = 0; i < points.size(); ++i)
-      for (std::size_t c = 0; c < static_cast<std::size_t>(components); ++c)
-        out[c * points.size() + i] = back[place[i] * static_cast<std::size_t>(components) + c];
-  }
-
- private:
-  struct Place {
-    int index;        // node below; for Nearest the node itself
-    double fraction;  // towards the next node
-  };
-  Place locate(int d, double x) const {
-    const Axis& axis = layout_.grid().axis(d);
-    double u = (x - axis.lower) / axis.spacing() - axis.offset;
-    if (axis.boundary == Boundary::Periodic) {
-      u -= axis.cells * std::floor(u / axis.cells);
-      if (kind_ == Interpolation::Nearest) u = std::floor(u + 0.5);
-      if (u >= axis.cells) u -= axis.cells;  // rounding of a point just below 0
-    } else {
-      u = std::clamp(u, 0.0, axis.cells - 1.0);
-      if (kind_ == Interpolation::Nearest) u = std::floor(u + 0.5);
-    }
-    const int index = static_cast<int>(u);
-    return {index, u - index};
-  }
-  int owner_of(const Point& x) const {
-    const int plane = locate(layout_.slow_axis(), x[static_cast<std::size_t>(layout_.slow_axis())]).index;
-    int r = static_cast<int>((static_cast<std::int64_t>(plane) * layout_.ranks()) / layout_.slow_cells());
-    while (plane < layout_.first_of(r)) --r;
-    while (plane >= layout_.first_of(r + 1)) ++r;
-    return r;
-  }
-  void evaluate(const Field& f, int components, const double* x, double* out) const {
-    // Corner offsets and weights, doubled an axis; nodes along the slow axis may lie in the ghost plane above.
-    std::array<std::ptrdiff_t, 8> offset{};
-    std::array<double, 8> weight{1.0};
-    std::size_t corners = 1;
-    std::ptrdiff_t stride = 1;
-    for (int d = 0; d < layout_.dim(); ++d) {
-      const auto [index, fraction] = locate(d, x[d]);
-      const int n = layout_.grid().cells(d);
-      const bool slow = d == layout_.slow_axis();
-      const int low = slow ? index - layout_.first() : index;
-      const int high = fraction == 0 ? low : slow ? low + 1 : (index + 1) % n;
-      for (std::size_t c = 0; c < corners; ++c) {
-        offset[corners + c] = offset[c] + high * stride;
-        weight[corners + c] = weight[c] * fraction;
-        offset[c] += low * stride;
-        weight[c] *= 1 - fraction;
-      }
-      corners *= 2;
-      stride *= n;
-    }
-    for (int k = 0; k < components; ++k) {
-      double sum = 0;
-      for (std::size_t c = 0; c < corners; ++c) sum += weight[c] * f.level(k)[offset[c]];
-      out[k] = sum;
-    }
-  }
-
-  const SlabLayout& layout_;
-  Interpolation kind_;
-};
-
-/// Applies the boundary to a moved point; false when it left through a Dirichlet boundary.
-bool stay_inside(const Grid& grid, Point& x) {
-  for (int d = 0; d < grid.dim(); ++d) {
-    const Axis& axis = grid.axis(d);
-    double& s = x[static_cast<std::size_t>(d)];
-    if (s >= axis.lower && s <= axis.upper) continue;
-    if (axis.boundary == Boundary::NoFlux) {
-      const double u = std::fmod(std::abs(s - axis.lower), 2 * axis.length());
-      s = axis.lower + (u > axis.length() ? 2 * axis.length() - u : u);
-    } else if (axis.boundary == Boundary::Dirichlet) {
-      s = std::clamp(s, axis.lower, axis.upper);
-      return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
-std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std::span<const double> times, const LevelSource& level,
-                                             std::span<const Point> starts, const TrajectoryOptions& options) {
-  const SlabLayout& layout = *problem.layout;
+std::vector<Trajectory> begin_paths(const SlabLayout& layout, std::span<const Point> starts) {
   const Grid& grid = layout.grid();
   const int dim = grid.dim();
-  if (times.empty()) throw InternalError("optimal_trajectories: no times");
   for (const Point& x : starts)
     for (int d = 0; d < dim; ++d) {
       const double s = x[static_cast<std::size_t>(d)];
@@ -226,10 +95,41 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
     paths[i].velocities = {Point{}};
     paths[i].points = {starts[static_cast<std::size_t>(paths[i].sample)]};
   }
+  return paths;
+}
 
+Point path_noise(const TrajectoryOptions& options, std::int64_t sample, int step, int dim) {
+  const auto number = static_cast<std::uint64_t>(sample);
+  const auto k = static_cast<std::uint32_t>(step);
+  const auto first = normal_pair(options.seed, number, k, 0), second = dim > 2 ? normal_pair(options.seed, number, k, 1) : first;
+  return {first[0], first[1], second[0]};
+}
+
+void Trajectory::append(const Point& x, double time, const Point& velocity, double cost, bool keep_points) {
+  if (!keep_points && points.size() == 2) {
+    points.pop_back();
+    times.pop_back();
+    costs.pop_back();
+    velocities.pop_back();
+  } else {
+    velocities.back() = velocity;
+  }
+  points.push_back(x);
+  times.push_back(time);
+  costs.push_back(cost);
+  velocities.push_back(velocity);
+}
+
+std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std::span<const double> times, const LevelSource& level,
+                                             std::span<const Point> starts, const TrajectoryOptions& options) {
+  const SlabLayout& layout = *problem.layout;
+  const Grid& grid = layout.grid();
+  const int dim = grid.dim();
+  if (times.empty()) throw InternalError("optimal_trajectories: no times");
+  std::vector<Trajectory> paths = begin_paths(layout, starts);
   Field phi(problem.layout), control(problem.layout, dim + 1);
   RowNeighbours near(problem.layout, 1);
-  Interpolator feedback(layout, options.interpolation);
+  PointSampler feedback(layout, options.interpolation == Interpolation::Nearest);
   std::vector<std::size_t> moving(paths.size());
   for (std::size_t i = 0; i < moving.size(); ++i) moving[i] = i;
   std::vector<Point> points;
@@ -246,42 +146,25 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
     tabulate_feedback(problem, phi, near, control);
     gather_points();
     if (k == levels) {
-      Interpolator(layout, Interpolation::Linear).sample(phi, 1, points, values);
+      PointSampler(layout).sample(phi, 1, points, values);
       for (std::size_t i = 0; i < paths.size(); ++i) paths[i].value = values[i];
     }
     feedback.sample(control, dim + 1, points, values);
     const double noise = std::sqrt(2 * problem.eps * dt);
-    const auto step = static_cast<std::uint32_t>(levels - k);
     const std::size_t n = points.size();
     std::vector<std::size_t> left;
     for (std::size_t i = 0; i < n; ++i) {
       Trajectory& path = paths[moving[i]];
       Point x = points[i];
-      std::array<double, 4> normal{};
-      if (noise > 0) {
-        const auto sample = static_cast<std::uint64_t>(path.sample);
-        const auto first = normal_pair(options.seed, sample, step, 0), second = dim > 2 ? normal_pair(options.seed, sample, step, 1) : first;
-        normal = {first[0], first[1], second[0], second[1]};
-      }
+      const Point normal = noise > 0 ? path_noise(options, path.sample, levels - k, dim) : Point{};
       Point velocity{};
       for (std::size_t d = 0; d < static_cast<std::size_t>(dim); ++d) {
         velocity[d] = values[d * n + i];
         x[d] += dt * velocity[d] + noise * normal[d];
       }
       path.running_cost += dt * values[static_cast<std::size_t>(dim) * n + i];
-      const bool inside = stay_inside(grid, x);
-      if (!options.keep_points && path.points.size() == 2) {
-        path.points.pop_back();
-        path.times.pop_back();
-        path.costs.pop_back();
-        path.velocities.pop_back();
-      } else {
-        path.velocities.back() = velocity;
-      }
-      path.points.push_back(x);
-      path.times.push_back(times.back() - times[static_cast<std::size_t>(k - 1)]);
-      path.costs.push_back(path.running_cost);
-      path.velocities.push_back(velocity);
+      const bool inside = keep_inside(grid, x);
+      path.append(x, times.back() - times[static_cast<std::size_t>(k - 1)], velocity, path.running_cost, options.keep_points);
       if (inside) left.push_back(moving[i]);
     }
     moving.swap(left);
@@ -289,7 +172,7 @@ std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std
   level(0, phi);
   phi.exchange_ghosts();
   gather_points();
-  Interpolator(layout, Interpolation::Linear).sample(phi, 1, points, values);
+  PointSampler(layout).sample(phi, 1, points, values);
   for (std::size_t i = 0; i < moving.size(); ++i) paths[moving[i]].terminal_cost = values[i];
   return paths;
 }

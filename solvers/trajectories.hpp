@@ -25,6 +25,8 @@ struct Trajectory {
   double terminal_cost = 0;       ///< g where it ends; 0 when it left through a Dirichlet boundary
   double value = 0;               ///< phi(x, T) at the start, interpolated: what the mean of the costs approaches
   double cost() const { return running_cost + terminal_cost; }
+  /// The next point, and the velocity that led there; without `keep_points` it replaces the last point unless that is the start.
+  void append(const Point& x, double time, const Point& velocity, double cost, bool keep_points);
 };
 
 struct TrajectoryOptions {
@@ -50,6 +52,11 @@ using LevelSource = std::function<void(int k, Field& phi)>;
 /// @note Collective.
 std::vector<Trajectory> optimal_trajectories(HamiltonJacobiProblem& problem, std::span<const double> times, const LevelSource& level,
                                              std::span<const Trajectory::Point> starts, const TrajectoryOptions& options = {});
+
+/// This rank's share of the paths, each with its start at time 0. Throws InputError when a start lies outside of an axis that is not periodic.
+std::vector<Trajectory> begin_paths(const SlabLayout& layout, std::span<const Trajectory::Point> starts);
+/// Independent standard normal numbers, one an axis.
+Trajectory::Point path_noise(const TrajectoryOptions& options, std::int64_t sample, int step, int dim);
 
 /// counts[d] points along axis d, in the middle of equal parts of it; all combinations.
 std::vector<Trajectory::Point> tensor_starts(const Grid& grid, std::span<const int> counts);
