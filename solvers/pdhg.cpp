@@ -144,7 +144,7 @@ std::optional<StopReason> termination(const PdhgParameters& criteria, int iterat
 
 Pdhg::Pdhg(PdhgParameters parameters) : parameters_(parameters), weight_(parameters.weight) { parameters_.validate(); }
 
-SolveReport Pdhg::solve(SaddlePoint& problem) {
+SolveReport Pdhg::solve(SaddlePoint& problem, const std::optional<PdhgPosition>& from) {
   const PdhgParameters& par = parameters_;
   SolveReport report;
   const std::vector<Field*> dual = problem.dual();
@@ -157,18 +157,27 @@ SolveReport Pdhg::solve(SaddlePoint& problem) {
   LineSearch line;
   line.tau = report.step / weight_;
   Average average;
+  const int first = from ? from->iterations : 0;
+  if (from) {
+    if (search || par.restart_every > 0) throw InternalError("Pdhg: an interrupted solve cannot go on with restarts or a line search");
+    weight_ = from->weight;
+    report.operator_passes = from->operator_passes;
+    report.weight_changes = from->weight_changes;
+  }
 
-  for (int k = 0;; ++k) {
+  for (int k = first;; ++k) {
     if (k % par.check_every == 0 || k == par.max_iterations) {
+      const bool again = from && k == first;
       report.residuals = problem.residuals();
-      report.operator_passes += 1;
+      if (!again) report.operator_passes += 1;
       report.iterations = k;
-      if (monitor) monitor({k, &report.residuals, weight_, report.step});
+      const PdhgProgress progress{k, &report.residuals, weight_, report.step, report.operator_passes, report.weight_changes};
+      if (monitor && !again) monitor(progress);
       if (const std::optional<StopReason> reason = termination(par, k, report.residuals)) {
         report.reason = *reason;
         break;
       }
-      if (give_up && give_up({k, &report.residuals, weight_, report.step})) {
+      if (give_up && give_up(progress)) {
         report.reason = StopReason::Diverged;
         break;
       }

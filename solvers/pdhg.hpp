@@ -28,10 +28,10 @@ struct PdhgParameters {
   /// tau sigma norm^2: < 4/3 without relaxation (Banert, Upadhyaya, Giselsson 2023, arXiv:2309.03998), < 1 with it. Beyond 1.2 the last digits come
   /// slowly.
   double step_product = 1.15;
-  double weight = 0.3;       ///< first w; see Pdhg::weight
+  double weight = 0.3;        ///< first w; see Pdhg::weight
   double tau = 1, sigma = 1;  ///< Given
-  double balance_up = 20;    ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
-  double balance_down = 30;  ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
+  double balance_up = 20;     ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
+  double balance_down = 30;   ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
   double balance_factor = 10;
   double relaxation = 1;  ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
   int restart_every = 0;  ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
@@ -69,6 +69,17 @@ struct PdhgProgress {
   const std::vector<Residual>* residuals = nullptr;
   double weight = 0;
   double step = 0;
+  long operator_passes = 0;
+  int weight_changes = 0;
+};
+
+/// Where a solve stood at a check, to go on from there with the same bits: with the iterates of then, rules Fixed, Balanced, Given, and
+/// restart_every = 0.
+struct PdhgPosition {
+  int iterations = 0;
+  double weight = 0;
+  long operator_passes = 0;
+  int weight_changes = 0;
 };
 
 /// The loop
@@ -79,9 +90,10 @@ class Pdhg {
  public:
   explicit Pdhg(PdhgParameters parameters);
 
-  /// Iterates from the problem's present (x, y). Throws nothing for non-convergence: see SolveReport.
+  /// Iterates from the problem's present (x, y). Throws nothing for non-convergence: see SolveReport. With `from` an interrupted solve goes on: the
+  /// check that it starts with is not shown to the monitor again.
   /// @note Collective.
-  SolveReport solve(SaddlePoint& problem);
+  SolveReport solve(SaddlePoint& problem, const std::optional<PdhgPosition>& from = {});
 
   const PdhgParameters& parameters() const { return parameters_; }
   double weight() const { return weight_; }

@@ -328,6 +328,40 @@ BOOST_AUTO_TEST_CASE(bad_parameters_are_named_with_their_interval) {
   BOOST_CHECK_NO_THROW(PdhgParameters{}.validate());
 }
 
+BOOST_AUTO_TEST_CASE(an_interrupted_solve_goes_on_with_the_same_bits) {
+  for (StepRule rule : {StepRule::Fixed, StepRule::Balanced}) {
+    PdhgParameters p = parameters(rule, 1e-3);
+    p.max_iterations = 400;
+    Bilinear straight = deviations(), interrupted = deviations();
+    Pdhg whole(p), first(p), second(p);
+    std::vector<int> seen, seen_in_parts;
+    PdhgPosition position;
+    const auto watch = [&position](std::vector<int>& to) {
+      return [&position, &to](const PdhgProgress& at) {
+        to.push_back(at.iteration);
+        position = {at.iteration, at.weight, at.operator_passes, at.weight_changes};
+      };
+    };
+    whole.monitor = watch(seen);
+    const SolveReport expected = whole.solve(straight);
+    first.monitor = second.monitor = watch(seen_in_parts);
+    first.give_up = [](const PdhgProgress& at) { return at.iteration == 85; };
+    BOOST_TEST((first.solve(interrupted).reason == StopReason::Diverged));
+    BOOST_TEST(position.iterations == 85);
+    if (rule == StepRule::Balanced) BOOST_TEST(position.weight_changes > 0);
+    const SolveReport found = second.solve(interrupted, position);
+    BOOST_TEST(found.iterations == expected.iterations);
+    BOOST_TEST(found.operator_passes == expected.operator_passes);
+    BOOST_TEST(found.weight == expected.weight);
+    BOOST_TEST(found.weight_changes == expected.weight_changes);
+    BOOST_TEST(seen_in_parts == seen, boost::test_tools::per_element());
+    for (std::size_t i = 0; i < straight.x().owned().size(); ++i) BOOST_TEST(interrupted.x().level()[i] == straight.x().level()[i]);
+  }
+  PdhgParameters p = parameters(StepRule::MalitskyPock);
+  Bilinear problem = deviations();
+  BOOST_CHECK_THROW((void)Pdhg(p).solve(problem, PdhgPosition{}), InternalError);
+}
+
 BOOST_AUTO_TEST_CASE(reports_count_what_was_done_and_monitors_see_every_check) {
   Bilinear problem = deviations();
   PdhgParameters p = parameters(StepRule::Fixed);
