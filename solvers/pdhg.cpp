@@ -92,6 +92,7 @@ void PdhgParameters::validate() const {
   demand(tolerance >= 0, "tolerance", ">= 0", tolerance);
   demand(relative_tolerance >= 0 && relative_tolerance < 1, "relative_tolerance", "in [0, 1)", relative_tolerance);
   demand(max_iterations >= 1, "max_iterations", ">= 1", max_iterations);
+  demand(min_iterations >= 0, "min_iterations", ">= 0", min_iterations);
   demand(check_every >= 1, "check_every", ">= 1", check_every);
   demand(step_product > 0 && 3 * step_product < 4, "step_product", "in (0, 4/3)", step_product);
   demand(step_product < 1 || relaxation == 1, "step_product", "below 1 with relaxation > 1", step_product);
@@ -137,7 +138,7 @@ std::optional<StopReason> termination(const PdhgParameters& criteria, int iterat
     if (!std::isfinite(r.absolute)) return StopReason::Diverged;
     if (!(r.absolute <= criteria.tolerance + criteria.relative_tolerance * r.scale)) met = false;
   }
-  if (met) return StopReason::Converged;
+  if (met && iterations >= criteria.min_iterations) return StopReason::Converged;
   if (iterations >= criteria.max_iterations) return StopReason::IterationLimit;
   return std::nullopt;
 }

@@ -23,6 +23,7 @@ struct PdhgParameters {
   double tolerance = 1e-6;  ///< absolute: stop when every residual is below tolerance + relative_tolerance * scale
   double relative_tolerance = 0;
   int max_iterations = 10000;  ///< a solve
+  int min_iterations = 0;      ///< before which residuals do not end it: those of a warm start are small whatever it is worth
   int check_every = 5;         ///< iterations between evaluations of the residuals
   StepRule rule = StepRule::Balanced;
   /// tau sigma norm^2: < 4/3 without relaxation (Banert, Upadhyaya, Giselsson 2023, arXiv:2309.03998), < 1 with it. Beyond 1.2 the last digits come

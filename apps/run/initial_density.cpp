@@ -13,16 +13,16 @@ namespace {
 
 constexpr double mass_tolerance = 1e-3, whole_tolerance = 1e-4;
 
-/// Coordinates of the first point (in the order of the grid) where the density is not what it must be; "" when there is none.
-template <class Bad>
-std::string first_place(const Field& rho, Bad&& bad) {
-  const SlabLayout& s = rho.layout();
+}  // namespace
+
+std::string first_place(const Field& field, const std::function<bool(double value, std::ptrdiff_t offset)>& bad) {
+  const SlabLayout& s = field.layout();
   std::array<double, 4> found{};
   int here = s.ranks();
   for (int r = 0; r < s.rows() && here == s.ranks(); ++r) {
     const RowPoints p = s.row(r);
     for (int i = 0; i < p.n; ++i)
-      if (const double value = rho.level()[p.offset + i]; bad(value)) {
+      if (const double value = field.level()[p.offset + i]; bad(value, p.offset + i)) {
         here = s.rank();
         found = {p.x[i], p.y, p.z, value};
         break;
@@ -36,17 +36,19 @@ std::string first_place(const Field& rho, Bad&& bad) {
   return text + ")";
 }
 
-}  // namespace
-
 InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout) {
-  const Parameters initial = root.table("initial", "the density at time 0");
-  const Density density = read_density(initial, "rho", "density at time 0", layout->dim());
+  return read_density_table(root, "initial", "the density at time 0", layout);
+}
+
+InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout) {
+  const Parameters initial = root.table(table, doc);
+  const Density density = read_density(initial, "rho", doc, layout->dim());
   density.function->bind(*layout);
   InitialDensity out{Field(layout), density.data, {}};
   fill(out.rho, 0, *density.function, 0);
-  if (const std::string place = first_place(out.rho, [](double v) { return !std::isfinite(v); }); !place.empty())
+  if (const std::string place = first_place(out.rho, [](double v, std::ptrdiff_t) { return !std::isfinite(v); }); !place.empty())
     initial.fail("rho", "the density is not finite everywhere on the grid: " + place);
-  if (const std::string place = first_place(out.rho, [](double v) { return v < 0; }); !place.empty())
+  if (const std::string place = first_place(out.rho, [](double v, std::ptrdiff_t) { return v < 0; }); !place.empty())
     initial.fail("rho", "the density is negative: " + place);
   const double found = sum(out.rho) * layout->grid().cell_volume();
   if (!(found > 0)) initial.fail("rho", "the density is 0 everywhere on the grid");

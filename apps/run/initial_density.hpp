@@ -1,6 +1,8 @@
 #pragma once
 /// Initial densities, and what apps of densities say about them.
 #include <array>
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,14 @@ struct InitialDensity {
 /// the place), or that is not to be normalised and has another mass on the grid than stated.
 /// @note Collective.
 InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout);
+/// The same of another table, e.g. [final].
+/// @note Collective.
+InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout);
+
+/// Value and coordinates, "0.5 at (0.25, 0.1)", of the first owned point in the order of the grid where `bad(value, offset)` holds; "" when there is
+/// none.
+/// @note Collective.
+std::string first_place(const Field& field, const std::function<bool(double value, std::ptrdiff_t offset)>& bad);
 
 /// surround: "auto" (from the boundary kinds: periodic, no_flux -> reflecting, else free), "periodic", "reflecting" or "free" for all axes.
 std::array<Surround, 3> read_surround(const Parameters& p, const Grid& grid);

@@ -296,6 +296,12 @@ BOOST_AUTO_TEST_CASE(termination_is_a_function_of_residuals_and_limits) {
   BOOST_TEST(to_string(StopReason::Converged) == "converged");
   BOOST_TEST(to_string(StopReason::IterationLimit) == "iteration_limit");
   BOOST_TEST(to_string(StopReason::Diverged) == "diverged");
+
+  PdhgParameters patient;
+  patient.min_iterations = 20;
+  const std::vector<Residual> met{{"small", 0.1 * patient.tolerance, 1}};
+  BOOST_TEST(!termination(patient, 15, met).has_value());
+  BOOST_TEST((termination(patient, 20, met) == StopReason::Converged));
 }
 
 BOOST_AUTO_TEST_CASE(bad_parameters_are_named_with_their_interval) {
