@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 
@@ -144,37 +145,69 @@ Density read_density(const Parameters& p, const std::string& key, const std::str
   if (density.function->depends_on_time()) p.fail(key, "a density given here does not depend on t");
   density.mass = p.real("mass", "Mass of the density.", 1.0, Range::positive());
   density.normalise = p.flag("normalise", "Scale the density to its mass on the grid; otherwise it must have it.", true);
+  density.mass_tolerance = p.real(
+      "mass_tolerance",
+      "Relative difference of masses that is let pass: of a law of mass 1 to what the grid holds of it, and of a density that is not normalised "
+      "to its mass. Default: 0.01 and 0.001.",
+      density.normalise ? 1e-2 : 1e-3, Range::positive());
   return density;
 }
 
-double fill_density(Field& field, int level, const Density& density, Log& log) {
+std::string first_place(const Field& field, const std::function<bool(double value, std::ptrdiff_t offset)>& bad, int level) {
+  const SlabLayout& layout = field.layout();
+  std::array<double, 4> found{};
+  int here = layout.ranks();
+  for (int r = 0; r < layout.rows() && here == layout.ranks(); ++r) {
+    const RowPoints p = layout.row(r);
+    for (int i = 0; i < p.n; ++i)
+      if (const double value = field.level(level)[p.offset + i]; bad(value, p.offset + i)) {
+        here = layout.rank();
+        found = {p.x[i], p.y, p.z, value};
+        break;
+      }
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &here, 1, MPI_INT, MPI_MIN, layout.comm());
+  if (here == layout.ranks()) return "";
+  MPI_Bcast(found.data(), 4, MPI_DOUBLE, here, layout.comm());
+  std::string text = fmt::format("{:.6g} at (", found[3]);
+  for (int d = 0; d < layout.dim(); ++d) text += fmt::format("{}{:.6g}", d > 0 ? ", " : "", found[static_cast<std::size_t>(d)]);
+  return text + ")";
+}
+
+double fill_density(Field& field, int level, const Density& density, std::vector<std::string>& warnings) {
   const SlabLayout& layout = field.layout();
   const auto fail = [&](const std::string& message) { density.place.fail(density.key, message); };
   density.function->bind(layout);
   fill(field, level, *density.function, 0);
-  double least = 0, finite = 1;
-  for (const double v : field.owned(level)) {
-    least = std::min(least, v);
-    if (!std::isfinite(v)) finite = 0;
+  if (const std::string where = first_place(
+          field, [](double v, std::ptrdiff_t) { return !std::isfinite(v); }, level);
+      !where.empty())
+    fail("the density is not finite everywhere on the grid: " + where);
+  if (const std::string where = first_place(
+          field, [](double v, std::ptrdiff_t) { return v < 0; }, level);
+      !where.empty())
+    fail("the density is negative: " + where);
+  const double found = sum(field, level) * layout.grid().cell_volume();
+  if (!(found > 0)) fail("the density is 0 everywhere on the grid");
+  const double stated = density.whole ? 1 : density.mass, off = std::fabs(found / stated - 1);
+  if (!density.place.limited()) {
+    if (density.whole) {
+      const std::string what =
+          fmt::format("the grid holds {:.8g} of a density of mass 1: {}", found,
+                      found < 1 ? "the box is too small for it, or the cells are too coarse" : "the cells are too coarse for it");
+      if (off > density.mass_tolerance) fail(fmt::format("{} (mass_tolerance = {:g})", what, density.mass_tolerance));
+      if (off > 1e-6) warnings.push_back(density.place.path(density.key) + ": " + what);
+    } else if (!density.normalise && off > density.mass_tolerance) {
+      fail(fmt::format(
+          "the density has the integral {:.6g} on the grid, not {:.6g}: it is not normalised (normalise = true scales it, mass states another "
+          "integral), or the box is too small for it",
+          found, density.mass));
+    }
   }
-  if (global_min(layout.comm(), finite) == 0) fail("the density has values that are not finite on the grid");
-  least = global_min(layout.comm(), least);
-  if (least < 0) fail(fmt::format("a density must not be negative; on the grid it goes down to {:.6g}", least));
-  const double mass = sum(field, level) * layout.grid().cell_volume();
-  if (!(mass > 0) || !std::isfinite(mass)) fail(mass > 0 ? "the mass of the density is not finite" : "the density has no mass on the grid");
-  const std::string where = density.place.path(density.key);
-  if (density.whole && std::fabs(mass - 1) > 1e-6)
-    log.warn("{}: the grid holds {:.8g} of the mass 1 of this density: {}", where, mass,
-             mass < 1 ? "the box is too small for it, or the cells are too coarse" : "the cells are too coarse for it");
-  if (density.normalise) {
-    const double scale = density.mass / mass;
+  const double scale = density.normalise ? density.mass / found : density.whole ? density.mass : 1;
+  if (scale != 1)
     for (double& v : field.owned(level)) v *= scale;
-  } else if (const double found = density.whole ? mass * density.mass : mass; std::fabs(found - density.mass) > 1e-3 * density.mass) {
-    fail(fmt::format("the density has the mass {:.6g} on the grid, not {:.6g}; state its mass, or normalise = true", found, density.mass));
-  } else if (density.whole && density.mass != 1) {
-    for (double& v : field.owned(level)) v *= density.mass;
-  }
-  return mass;
+  return found;
 }
 
 }  // namespace wasserflow

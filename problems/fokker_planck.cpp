@@ -59,10 +59,10 @@ FokkerPlanckEquation read_fokker_planck(const Parameters& root, const Grid& grid
       root.table("grid", "").fail("boundary", "densities take the boundaries periodic, no_flux and dirichlet (absorbing), not extrapolate");
   if (equation.type != "fokker_planck") {
     const double final = root.table("time", "").real("final", "final time; the run begins at time 0", {}, Range::positive());
-    const ReverseProcess model = read_reverse_process(root, dim, final);
-    FokkerPlanckEquation reverse = equation.type == "reverse_diffusion" ? reverse_diffusion(model) : reverse_probability_flow(model);
-    reverse.type = equation.type;
-    return reverse;
+    if (equation.type == "forward_diffusion") return noising_diffusion(read_process(root, equation.type, final), dim);
+    const ReverseProcess model = read_reverse_process(root, equation.type, dim, final);
+    if (equation.type == "there_and_back") return noising_and_back(model);
+    return equation.type == "reverse_diffusion" ? reverse_diffusion(model) : reverse_probability_flow(model);
   }
   if (p.has("potential")) equation.potential = read_function(p, "potential", "Potential V of the drift -grad V.", dim);
   if (p.has("drift")) equation.drift = read_functions(p, "drift", "Drift, a function an axis; -grad V and the nonlocal drifts are added to it.", dim);
@@ -87,7 +87,10 @@ FokkerPlanckEquation read_fokker_planck(const Parameters& root, const Grid& grid
 const std::vector<std::pair<std::string, std::string>>& fokker_planck_types() {
   static const std::vector<std::pair<std::string, std::string>> types{
       {"fokker_planck", "rho_t + div(rho b) = div(D grad rho) + Lap(a rho^m) + c rho, b = drift - grad V - grad(W * rho) + chi grad S"},
+      {"forward_diffusion", "law of the noising diffusion in [process]; it starts from its law at t = 0"},
       {"reverse_diffusion", "law of the reverse of the noising diffusion in [process], drift g^2 s - f, in the time that runs back from its horizon"},
+      {"there_and_back",
+       "forward_diffusion up to the horizon of [process], then reverse_diffusion with the score of the initial density or another one"},
       {"probability_flow", "law of its probability flow, drift g^2 s / 2 - f, in the same time"}};
   return types;
 }

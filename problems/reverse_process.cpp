@@ -1,6 +1,9 @@
 #include "problems/reverse_process.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "problems/density.hpp"
 
@@ -32,15 +35,60 @@ class DriftAndScore : public Function {
   bool reverse_;
 };
 
-/// g^2/2 at T - tau.
-class ReverseDiffusion : public Function {
+/// g^2/2 at the process' time in a run of the equation `type`.
+class HalfSquaredNoise : public Function {
  public:
-  explicit ReverseDiffusion(const DiffusionProcess& process) : process_(process) {}
-  void evaluate(const RowPoints& p, double* out) const override { std::fill_n(out, p.n, 0.5 * process_.diffusion_squared(process_.T - p.t)); }
+  HalfSquaredNoise(const DiffusionProcess& process, std::string type) : process_(process), type_(std::move(type)) {}
+  void evaluate(const RowPoints& p, double* out) const override {
+    std::fill_n(out, p.n, 0.5 * process_.diffusion_squared(process_time(type_, process_, p.t)));
+  }
   bool depends_on_time() const override { return true; }
 
  private:
   DiffusionProcess process_;
+  std::string type_;
+};
+
+std::vector<FunctionPtr> half_squared_noise(const DiffusionProcess& process, const std::string& type) {
+  if (process.kind == DiffusionProcess::Kind::OrnsteinUhlenbeck) return {make_constant(0.5 * process.diffusion_squared(0))};
+  return {std::make_shared<HalfSquaredNoise>(process, type)};
+}
+
+/// One function up to the time `end`, then another one of t - end.
+class OneAfterAnother : public Function {
+ public:
+  OneAfterAnother(FunctionPtr first, FunctionPtr second, double end) : first_(std::move(first)), second_(std::move(second)), end_(end) {}
+  void evaluate(const RowPoints& p, double* out) const override {
+    if (p.t <= end_ * (1 + 1e-12)) return first_->evaluate(p, out);  // the step that ends there, with its rounding
+    RowPoints at = p;
+    at.t = p.t - end_;
+    second_->evaluate(at, out);
+  }
+  bool depends_on_time() const override { return true; }
+  void bind(const SlabLayout& layout) override { first_->bind(layout), second_->bind(layout); }
+
+ private:
+  FunctionPtr first_, second_;
+  double end_;
+};
+
+/// A law of a process, at the times of a run.
+class LawOfRun : public Function {
+ public:
+  LawOfRun(FunctionPtr law, const DiffusionProcess& process, std::string type) : law_(std::move(law)), process_(process), type_(std::move(type)) {}
+  void evaluate(const RowPoints& p, double* out) const override {
+    RowPoints at = p;
+    // Behind the last step t may be off by rounding.
+    at.t = std::clamp(process_time(type_, process_, p.t), 0.0, process_.T);
+    law_->evaluate(at, out);
+  }
+  bool depends_on_time() const override { return true; }
+  void bind(const SlabLayout& layout) override { law_->bind(layout); }
+
+ private:
+  FunctionPtr law_;
+  DiffusionProcess process_;
+  std::string type_;
 };
 
 }  // namespace
@@ -50,10 +98,7 @@ FokkerPlanckEquation reverse_diffusion(const ReverseProcess& model) {
   equation.type = "reverse_diffusion";
   for (std::size_t d = 0; d < model.score.size(); ++d)
     equation.drift.push_back(std::make_shared<DriftAndScore>(model.process, model.score[d], static_cast<int>(d), -1.0, 1.0, true));
-  if (model.process.kind == DiffusionProcess::Kind::OrnsteinUhlenbeck)
-    equation.diffusion = {make_constant(0.5 * model.process.diffusion_squared(0))};
-  else
-    equation.diffusion = {std::make_shared<ReverseDiffusion>(model.process)};
+  equation.diffusion = half_squared_noise(model.process, equation.type);
   return equation;
 }
 
@@ -72,18 +117,58 @@ std::vector<FunctionPtr> probability_flow(const ReverseProcess& model) {
   return velocity;
 }
 
-ReverseProcess read_reverse_process(const Parameters& root, int dim, double final) {
-  const Parameters p = root.table("process", "The noising diffusion that is run back, and its score.");
-  const double horizon =
-      p.real("horizon", "Time T at which the reverse process starts; default: time.final, so that it ends at t = 0.", final, Range::at_least(final));
-  ReverseProcess model{read_diffusion_process(p, horizon), {}};
+FokkerPlanckEquation noising_diffusion(const DiffusionProcess& process, int dim) {
+  FokkerPlanckEquation equation;
+  equation.type = "forward_diffusion";
+  for (int d = 0; d < dim; ++d) equation.drift.push_back(std::make_shared<DriftAndScore>(process, make_constant(0), d, 1.0, 0.0, false));
+  equation.diffusion = half_squared_noise(process, equation.type);
+  return equation;
+}
+
+FokkerPlanckEquation noising_and_back(const ReverseProcess& model) {
+  const FokkerPlanckEquation there = noising_diffusion(model.process, static_cast<int>(model.score.size())), back = reverse_diffusion(model);
+  FokkerPlanckEquation equation;
+  equation.type = "there_and_back";
+  for (std::size_t d = 0; d < model.score.size(); ++d)
+    equation.drift.push_back(std::make_shared<OneAfterAnother>(there.drift[d], back.drift[d], model.process.T));
+  equation.diffusion = half_squared_noise(model.process, equation.type);
+  return equation;
+}
+
+double process_time(const std::string& type, const DiffusionProcess& process, double t) {
+  if (type == "there_and_back") return process.T - std::fabs(process.T - t);
+  return type == "reverse_diffusion" || type == "probability_flow" ? process.T - t : t;
+}
+
+FunctionPtr process_law(const std::string& type, const DataDensityPtr& data, const DiffusionProcess& process) {
+  return std::make_shared<LawOfRun>(moved_functions(data, process).density, process, type);
+}
+
+DiffusionProcess read_process(const Parameters& root, const std::string& type, double final) {
+  const Parameters p = root.table("process", "The noising diffusion, and the score with which it is run back.");
+  const bool round = type == "there_and_back";
+  const double horizon = p.real("horizon",
+                                "Time T of the process at which its reverse starts; default: time.final, so that a reverse run ends at t = 0; there "
+                                "and back: half of it.",
+                                round ? final / 2 : final, Range::at_least(round ? final / 2 : final));
+  if (round && horizon >= final) p.fail("horizon", fmt::format("there and back ends at time.final = {}, after the horizon", final));
+  return read_diffusion_process(p, horizon);
+}
+
+ReverseProcess read_reverse_process(const Parameters& root, const std::string& type, int dim, double final) {
+  ReverseProcess model{read_process(root, type, final), {}};
+  const Parameters p = root.table("process", "The noising diffusion, and the score with which it is run back.");
   if (p.has("score")) {
     model.score = read_functions(p, "score", "Score s(x, t), a function an axis; t is the time of the process. Default: the exact one of data.", dim);
   } else {
-    const Density data = read_density(p, "data", "Density at t = 0 whose exact score is taken: a family with a closed form under the process.", dim);
+    const bool initial = type == "there_and_back" && !p.has("data");
+    const Density data =
+        initial ? read_density(root.table("initial", "the density at time 0"), "rho", "density at time 0", dim)
+                : read_density(p, "data", "Density at t = 0 whose exact score is taken: a family with a closed form under the process.", dim);
     if (!data.data)
-      p.fail("data",
-             "this density has no closed form under a noising diffusion: take a mixture, blobs9, circles, checkerboard or boxes, or give score");
+      data.place.fail(
+          data.key,
+          "this density has no closed form under a noising diffusion: take a mixture, blobs9, circles, checkerboard or boxes, or give score");
     model.score = moved_functions(data.data, model.process).score;
   }
   if (p.has("perturbation")) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/run/density_monitor.hpp"
 #include "apps/run/driver.hpp"
@@ -13,6 +14,7 @@
 #include "apps/run/initial_density.hpp"
 #include "apps/run/read_grid.hpp"
 #include "problems/density.hpp"
+#include "problems/reverse_process.hpp"
 #include "solvers/continuity_stepper.hpp"
 #include "solvers/fokker_planck_operator.hpp"
 #include "solvers/prox_stepper.hpp"
@@ -35,7 +37,8 @@ const std::vector<std::pair<std::string, std::string>>& reference_types() {
   static const std::vector<std::pair<std::string, std::string>> types{
       {"none", "nothing"},
       {"formula", "the density reference.rho(x, t), or a data set that holds at the final time"},
-      {"process", "the law at time t of the initial density under the diffusion of [process], where it has a closed form"},
+      {"process",
+       "the law at time t of the initial density (of process.data in reverse) under the diffusion of [process], where it has a closed form"},
       {"gibbs", "the discrete Gibbs density exp(-V / D) of the initial mass, at the final time"}};
   return types;
 }
@@ -55,6 +58,14 @@ bool is_prox(const std::string& method) {
   return std::ranges::any_of(prox_methods(), [&](const auto& m) { return m.first == method; });
 }
 
+std::string peclet_warning(double peclet) {
+  return fmt::format(
+      "the cell Peclet number |b| h / D reaches {:.3g} on this grid: where it is above 2 fluxes are upwinded, positive and stable, but first order; "
+      "take "
+      "finer cells if the density lives there",
+      peclet);
+}
+
 class DensityApp final : public Application, private MarchObserver {
  public:
   void setup(const Parameters& root, MPI_Comm comm, bool check_only) override;
@@ -63,17 +74,16 @@ class DensityApp final : public Application, private MarchObserver {
  private:
   ProxStepParameters read_prox(const Parameters& root, const Parameters& time, const std::string& method) const;
   std::unique_ptr<TimeStepper> make_stepper(const Parameters& root, const Parameters& time, const TimeParameters& parameters, const Field& rho);
-  std::vector<FunctionPtr> read_reference(const Parameters& root, double mass, const DataDensityPtr& data, double final);
-  void warn_of_peclet(double t);
+  FunctionPtr read_reference(const Parameters& root, double mass, DataDensityPtr data);
 
   std::vector<NamedField> fields(TimeStepper& stepper) override;
   bool due(long long step, int steps, bool saved) const override { return monitor_.due(step, steps, saved); }
-  void measure(TimeStepper& stepper, double energy) override { monitor_.measure(stepper.state(), energy); }
+  void measure(TimeStepper& stepper, double energy) override;
   void add_columns(HistoryRow& row, bool measured) const override { monitor_.add_columns(row, measured); }
   std::vector<Column> table_columns() const override;
   std::vector<IterationTable::Cell> table_cells(bool measured) const override;
-  void save(CheckpointData& data) const override { monitor_.save(data); }
-  void restore(const Checkpoint& checkpoint) override { monitor_.restore(checkpoint); }
+  void save(CheckpointData& data) const override;
+  void restore(const Checkpoint& checkpoint) override;
   void report(nlohmann::ordered_json& quantities, TimeStepper& stepper) override;
 
   FokkerPlanckEquation equation_;
@@ -84,7 +94,9 @@ class DensityApp final : public Application, private MarchObserver {
   DensityMonitor monitor_;
   ExpectedFigures expected_;
   EvolutionMarch march_;
-  double peclet_ = -1;  // not measured
+  FunctionPtr reference_;
+  double final_ = 0, peclet_ = -1;  // peclet_ below 0: not measured
+  bool implicit_ = false;
   std::vector<std::string> warnings_;
 };
 
@@ -164,7 +176,10 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
     if (e.where().file.empty()) root.table("equation", "").fail("type", e.what());
     throw;
   }
-  InitialDensity initial = read_initial_density(root, layout);
+  final_ = final;
+  std::optional<DiffusionProcess> start;
+  if (equation_.type == "forward_diffusion" || equation_.type == "there_and_back") start = read_process(root, equation_.type, final);
+  InitialDensity initial = read_initial_density(root, layout, start ? &*start : nullptr);
   Field& rho = initial.rho;
   warnings_ = std::move(initial.warnings);
   std::unique_ptr<TimeStepper> stepper = make_stepper(root, time, parameters, rho);
@@ -185,25 +200,23 @@ void DensityApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*
   functionals.gibbs = [this](Field& pi, double mass) { return op_->gibbs(pi, mass); };
   monitor_ = DensityMonitor(output, std::move(functionals), rho);
   score_ = axis_fields(layout);
-  const double mass = density_moments(rho).mass;
-  std::vector<FunctionPtr> reference = read_reference(root, mass, initial.data, final);
-  if (!prox_ && !is_explicit(parameters.method)) warn_of_peclet(0);
+  reference_ = read_reference(root, density_moments(rho).mass, initial.data);
+  implicit_ = !prox_ && !is_explicit(parameters.method);
+  if (implicit_) peclet_ = op_->peclet(0);
+  if (peclet_ > 2) warnings_.push_back(peclet_warning(peclet_));
   if (!op_->is_monotone())
     warnings_.push_back(
         "a full diffusion tensor has entries of both signs in its stencil: densities may become slightly negative where they are steep");
-  march_ = EvolutionMarch(std::move(stepper), parameters.method, std::move(plan), std::move(reference));
+  march_ = EvolutionMarch(std::move(stepper), parameters.method, std::move(plan), reference_ ? std::vector{reference_} : std::vector<FunctionPtr>{});
 }
 
-void DensityApp::warn_of_peclet(double t) {
-  peclet_ = op_->peclet(t);
-  if (peclet_ > 2)
-    warnings_.push_back(fmt::format(
-        "the cell Peclet number |b| h / D reaches {:.3g} on this grid: where it is above 2 fluxes are upwinded, positive and stable, but first "
-        "order; take finer cells if the density lives there",
-        peclet_));
+void DensityApp::measure(TimeStepper& stepper, double energy) {
+  monitor_.measure(stepper.state(), energy);
+  if (!implicit_) return;
+  if (const double peclet = op_->peclet(stepper.time()); std::isfinite(peclet)) peclet_ = std::max(peclet_, peclet);
 }
 
-std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, double mass, const DataDensityPtr& data, double final) {
+FunctionPtr DensityApp::read_reference(const Parameters& root, double mass, DataDensityPtr data) {
   const Parameters reference = root.table("reference", "density to compare with, and figures to expect");
   std::vector<std::string> names;
   std::string doc = "reference:";
@@ -216,9 +229,12 @@ std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, doub
     f->bind(*op_->layout());
   }
   if (type == "process") {
-    if (!data) reference.fail("type", "the initial density has no closed form under a process: take a mixture, rings or boxes");
-    const DiffusionProcess process = read_diffusion_process(root.table("process", "noising diffusion whose law is the reference"), final);
-    f = moved_functions(data, process).density;
+    const bool reverse = equation_.type == "reverse_diffusion" || equation_.type == "probability_flow";
+    const Parameters p = root.table("process", "noising diffusion whose law is the reference");
+    if (reverse && p.has("data")) data = read_density(p, "data", "density at time 0 of the process", op_->layout()->dim()).data;
+    if (!data) reference.fail("type", "this density has no closed form under a process: take a mixture, blobs9, circles, checkerboard or boxes");
+    f = process_law(equation_.type, data, read_process(root, equation_.type, final_));
+    f->bind(*op_->layout());
   }
   if (type == "gibbs") {
     Field pi(op_->layout());
@@ -228,8 +244,9 @@ std::vector<FunctionPtr> DensityApp::read_reference(const Parameters& root, doub
   std::vector<ExpectedFigures::Known> known;
   for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_l2", "final_linf"}) known.push_back({"errors", norm});
   for (const std::string& name : DensityMonitor::entries(op_->layout()->dim())) known.push_back({"quantities", name});
+  for (const std::string& name : distance_entries(op_->layout()->dim())) known.push_back({"quantities", name});
   expected_.read(reference, known);
-  return f ? std::vector{f} : std::vector<FunctionPtr>{};
+  return f;
 }
 
 std::vector<NamedField> DensityApp::fields(TimeStepper& stepper) {
@@ -253,8 +270,23 @@ std::vector<IterationTable::Cell> DensityApp::table_cells(bool measured) const {
   return {monitor_.value("mass"), monitor_.value("minimum"), monitor_.value(monitor_.measures("relative_entropy") ? "relative_entropy" : "energy")};
 }
 
-void DensityApp::report(nlohmann::ordered_json& q, TimeStepper& /*stepper*/) {
+void DensityApp::save(CheckpointData& data) const {
+  monitor_.save(data);
+  data.reals["peclet"] = peclet_;
+}
+
+void DensityApp::restore(const Checkpoint& checkpoint) {
+  monitor_.restore(checkpoint);
+  peclet_ = checkpoint.real("peclet");
+}
+
+void DensityApp::report(nlohmann::ordered_json& q, TimeStepper& stepper) {
   monitor_.report(q, op_->conserves_mass());
+  if (reference_ && (reference_->depends_on_time() || stepper.time() >= final_ * (1 - 1e-12))) {
+    Field exact(op_->layout());
+    fill(exact, 0, *reference_, stepper.time());
+    report_distances(q, stepper.state(), exact);
+  }
   if (prox_ == nullptr) {
     if (peclet_ >= 0) q["peclet"] = peclet_;
     return;
@@ -270,7 +302,10 @@ void DensityApp::report(nlohmann::ordered_json& q, TimeStepper& /*stepper*/) {
 
 Status DensityApp::run(Run& run) {
   for (const std::string& w : warnings_) run.log().warn("{}", w);
-  return march_.march(run, *this, expected_.report());
+  const double before = peclet_;
+  const Status status = march_.march(run, *this, expected_.report());
+  if (before <= 2 && peclet_ > 2) run.log().warn("{}", peclet_warning(peclet_));
+  return status;
 }
 
 constexpr const char* example = R"toml(
@@ -295,7 +330,10 @@ std::vector<Topic> topics() {
   std::vector<Topic> all;
   for (const auto& [name, what] : fokker_planck_types()) {
     std::vector<std::string> settings{"equation={type=\"" + name + "\",potential=\"x^2/2\",diffusion=0.5}"};
-    if (name != "fokker_planck")
+    if (name == "forward_diffusion" || name == "there_and_back")
+      settings = {"equation={type=\"" + name + "\"}", "process={type=\"ornstein_uhlenbeck\"}",
+                  "initial={rho={type=\"mixture\",components=[{mean=[0.0],deviation=0.5}]}}"};
+    else if (name != "fokker_planck")
       settings = {"equation={type=\"" + name + "\"}", "process={data={type=\"mixture\",components=[{mean=[0.0],deviation=0.5}]}}"};
     all.push_back({"Equation", name, what, "equation", settings});
   }

@@ -10,6 +10,7 @@
 #include "apps/run/diagnostic_names.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
+#include "solvers/density_distances.hpp"
 
 namespace wasserflow {
 namespace {
@@ -50,6 +51,22 @@ DensityMoments density_moments(const Field& rho) {
   ExactSum::reduce(s.comm(), second);
   for (int d = 0; d < dim; ++d) m.variance.push_back(second[static_cast<std::size_t>(d)].value() / total);
   return m;
+}
+
+void report_distances(nlohmann::ordered_json& q, Field& rho, Field& exact) {
+  // Where the exact density underflows another one need not.
+  for (double& v : exact.owned()) v = std::max(v, std::numeric_limits<double>::min());
+  const DensityDistances d = density_distances(rho, exact);
+  q["distance_l1"] = d.l1;
+  q["distance_hellinger"] = d.hellinger;
+  q["distance_kl"] = d.kl;
+  if (d.w2) q["distance_w2"] = *d.w2;
+}
+
+std::vector<std::string> distance_entries(int dim) {
+  std::vector<std::string> all{"distance_l1", "distance_hellinger", "distance_kl"};
+  if (dim == 1) all.emplace_back("distance_w2");
+  return all;
 }
 
 const std::vector<std::pair<std::string, std::string>>& DensityMonitor::names() {

@@ -29,6 +29,13 @@ struct DensityMoments {
 /// @note Collective; the same bits on any number of ranks.
 DensityMoments density_moments(const Field& rho);
 
+/// Puts the distances of a density to an exact one of the same layout into "quantities": distance_l1 (int |rho - exact|), distance_hellinger,
+/// distance_kl (int rho log(rho / exact) over rho > 0, with exact at least 2e-308) and, in 1-D, distance_w2. Exchanges ghosts; raises `exact` to that
+/// value.
+/// @note Collective.
+void report_distances(nlohmann::ordered_json& quantities, Field& rho, Field& exact);
+std::vector<std::string> distance_entries(int dim);
+
 class DensityMonitor {
  public:
   DensityMonitor() = default;

@@ -2,66 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
-#include "grids/reduce.hpp"
-#include "problems/density.hpp"
-
 namespace wasserflow {
-namespace {
 
-constexpr double mass_tolerance = 1e-3, whole_tolerance = 1e-4;
-
-}  // namespace
-
-std::string first_place(const Field& field, const std::function<bool(double value, std::ptrdiff_t offset)>& bad) {
-  const SlabLayout& s = field.layout();
-  std::array<double, 4> found{};
-  int here = s.ranks();
-  for (int r = 0; r < s.rows() && here == s.ranks(); ++r) {
-    const RowPoints p = s.row(r);
-    for (int i = 0; i < p.n; ++i)
-      if (const double value = field.level()[p.offset + i]; bad(value, p.offset + i)) {
-        here = s.rank();
-        found = {p.x[i], p.y, p.z, value};
-        break;
-      }
-  }
-  MPI_Allreduce(MPI_IN_PLACE, &here, 1, MPI_INT, MPI_MIN, s.comm());
-  if (here == s.ranks()) return "";
-  MPI_Bcast(found.data(), 4, MPI_DOUBLE, here, s.comm());
-  std::string text = fmt::format("{:.6g} at (", found[3]);
-  for (int d = 0; d < s.dim(); ++d) text += fmt::format("{}{:.6g}", d > 0 ? ", " : "", found[static_cast<std::size_t>(d)]);
-  return text + ")";
+InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout, const DiffusionProcess* process) {
+  return read_density_table(root, "initial", "the density at time 0", layout, process);
 }
 
-InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout) {
-  return read_density_table(root, "initial", "the density at time 0", layout);
-}
-
-InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout) {
-  const Parameters initial = root.table(table, doc);
-  const Density density = read_density(initial, "rho", doc, layout->dim());
-  density.function->bind(*layout);
+InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout,
+                                  const DiffusionProcess* process) {
+  Density density = read_density(root.table(table, doc), "rho", doc, layout->dim());
+  // A variance-exploding process has some noise from the start.
+  if (process != nullptr && density.data) density.function = moved_functions(density.data, *process).density;
   InitialDensity out{Field(layout), density.data, {}};
-  fill(out.rho, 0, *density.function, 0);
-  if (const std::string place = first_place(out.rho, [](double v, std::ptrdiff_t) { return !std::isfinite(v); }); !place.empty())
-    initial.fail("rho", "the density is not finite everywhere on the grid: " + place);
-  if (const std::string place = first_place(out.rho, [](double v, std::ptrdiff_t) { return v < 0; }); !place.empty())
-    initial.fail("rho", "the density is negative: " + place);
-  const double found = sum(out.rho) * layout->grid().cell_volume();
-  if (!(found > 0)) initial.fail("rho", "the density is 0 everywhere on the grid");
-  if (!density.normalise && std::fabs(found - density.mass) > mass_tolerance * density.mass && !initial.limited())
-    initial.fail("rho",
-                 fmt::format("the density has the integral {:.6g} on the grid, not {:.6g}: it is not normalised (normalise = true scales it, mass "
-                             "states another integral), or the box is too small for it",
-                             found, density.mass));
-  if (density.whole && std::fabs(found - 1) > whole_tolerance && !initial.limited())
-    out.warnings.push_back(fmt::format("the grid holds {:.6g} of a density of mass 1: {}", found,
-                                       found < 1 ? "the box is too small for it" : "the cells are too coarse for it"));
-  if (density.normalise)
-    for (double& x : out.rho.owned()) x *= density.mass / found;
+  fill_density(out.rho, 0, density, out.warnings);
   return out;
 }
 

@@ -9,7 +9,7 @@
 #include "grids/field.hpp"
 #include "grids/heat_convolution.hpp"
 #include "grids/support/parameters.hpp"
-#include "problems/data_density.hpp"
+#include "problems/density.hpp"
 
 namespace wasserflow {
 
@@ -19,18 +19,14 @@ struct InitialDensity {
   std::vector<std::string> warnings;  ///< a box that holds too little of it
 };
 
-/// [initial] rho, mass, normalise (problems/density.hpp). Throws InputError at the key for a density that is negative or not finite somewhere (with
-/// the place), or that is not to be normalised and has another mass on the grid than stated.
+/// [initial] rho, mass, normalise (problems/density.hpp); with a process, its law at time 0 where that has a closed form. Throws InputError
+/// (fill_density).
 /// @note Collective.
-InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout);
+InitialDensity read_initial_density(const Parameters& root, const LayoutPtr& layout, const DiffusionProcess* process = nullptr);
 /// The same of another table, e.g. [final].
 /// @note Collective.
-InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout);
-
-/// Value and coordinates, "0.5 at (0.25, 0.1)", of the first owned point in the order of the grid where `bad(value, offset)` holds; "" when there is
-/// none.
-/// @note Collective.
-std::string first_place(const Field& field, const std::function<bool(double value, std::ptrdiff_t offset)>& bad);
+InitialDensity read_density_table(const Parameters& root, const std::string& table, const std::string& doc, const LayoutPtr& layout,
+                                  const DiffusionProcess* process = nullptr);
 
 /// surround: "auto" (from the boundary kinds: periodic, no_flux -> reflecting, else free), "periodic", "reflecting" or "free" for all axes.
 std::array<Surround, 3> read_surround(const Parameters& p, const Grid& grid);

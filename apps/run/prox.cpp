@@ -134,6 +134,7 @@ void ProxApp::read_reference(const Parameters& root) {
   std::vector<ExpectedFigures::Known> known;
   for (const char* norm : {"l1", "l2", "linf"}) known.push_back({"errors", norm});
   for (const std::string& name : DensityMonitor::entries(layout_->dim())) known.push_back({"quantities", name});
+  for (const std::string& name : distance_entries(layout_->dim())) known.push_back({"quantities", name});
   for (const char* name : {"control_value", "dynamic_range", "resolution", "stationary_bias", "score_error"}) known.push_back({"quantities", name});
   expected_.read(reference, known);
 }
@@ -247,6 +248,11 @@ Status ProxApp::run(Run& run) {
     run.log().info("error against the reference: l1 {:.4e}, linf {:.4e}", error.mean_l1(), error.linf);
   }
   write_report(run);
+  if (reference_) {
+    Field exact(layout_);
+    fill(exact, 0, *reference_, steps_ * parameters_.T);
+    report_distances(r["quantities"], rho_, exact);
+  }
   if (!reference_score_.empty() && stepped) {
     // In the mean under the density: far outside the score is large and means nothing.
     Field square(layout_);

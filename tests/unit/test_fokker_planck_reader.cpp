@@ -4,6 +4,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include "problems/fokker_planck.hpp"
+#include "problems/gaussian_mixture.hpp"
+#include "problems/reverse_process.hpp"
 
 using namespace wasserflow;
 
@@ -71,4 +73,23 @@ BOOST_AUTO_TEST_CASE(score_models) {
   BOOST_TEST(e.drift[1]->at(0, 2, 0, 2 - t) == 0.5 * 2 - 2 * 2 / variance, boost::test_tools::tolerance(1e-13));
   says("[equation]\ntype = 'reverse_diffusion'\n" + time + "[process]\nhorizon = 1\nscore = 'x'\n", "p.toml:6:", "horizon");
   says("[equation]\ntype = 'reverse_diffusion'\n" + time + "[process]\ndata = 'exp(-x^2)'\n", "p.toml:6:", "no closed form");
+
+  // The process itself, and its reverse from the horizon on.
+  e = read("[equation]\ntype = 'forward_diffusion'\n" + time + process);
+  BOOST_TEST((e.drift.size() == 2 && *e.diffusion[0]->constant() == 2));
+  BOOST_TEST(e.drift[1]->at(3, 2, 0, 0.5) == -0.5 * 2);
+  e = read("[equation]\ntype = 'there_and_back'\n" + time + process + "score = ['-x', 't*y']\n");
+  BOOST_TEST(e.drift[1]->at(3, 2, 0, 1) == -0.5 * 2);
+  BOOST_TEST(e.drift[1]->at(3, 2, 0, 1.25) == 0.5 * 2 + 4 * (0.75 * 2));
+  e = read("[equation]\ntype = 'there_and_back'\n" + time + "[process]\ntype = 'variance_preserving'\nhorizon = 1.5\nbeta_min = 1\nbeta_max = 4\n" +
+           "[initial]\nrho = { type = 'mixture', components = [{ mean = 0, deviation = 1 }] }\n");
+  BOOST_TEST(e.diffusion[0]->at(0, 0, 0, 1.25) == 0.5 * (1 + 3 * 1.25 / 1.5), boost::test_tools::tolerance(1e-15));
+  BOOST_TEST(e.diffusion[0]->at(0, 0, 0, 1.75) == 0.5 * (1 + 3 * 1.25 / 1.5), boost::test_tools::tolerance(1e-15));
+  // N(0, 1) stays under a variance-preserving process, and its score is -x.
+  BOOST_TEST(e.drift[0]->at(2, 0, 0, 1.75) == 3.5 * 2 / 2 - 3.5 * 2, boost::test_tools::tolerance(1e-14));
+  const FunctionPtr law = process_law("there_and_back", make_data(nine_blobs()), {.T = 1.5});
+  BOOST_TEST(law->at(1, 2, 0, 1.25) == law->at(1, 2, 0, 1.75));
+  BOOST_TEST(law->at(1, 2, 0, 1.25) != law->at(1, 2, 0, 1.5));
+  says("[equation]\ntype = 'there_and_back'\n" + time + "[process]\nhorizon = 2\nscore = ['x', 'y']\n", "p.toml:6:", "after the horizon");
+  says("[equation]\ntype = 'there_and_back'\n" + time + process + "[initial]\nrho = 'exp(-x^2)'\n", "p.toml:9:", "no closed form");
 }
