@@ -167,13 +167,14 @@ SolveReport Pdhg::solve(SaddlePoint& problem, const std::optional<PdhgPosition>&
   }
 
   for (int k = first;; ++k) {
-    if (k % par.check_every == 0 || k == par.max_iterations) {
-      const bool again = from && k == first;
+    // The check with which an interrupted solve ended was done; what it saw may not be known any more.
+    const bool done = from && k == first && k < par.max_iterations;
+    if ((k % par.check_every == 0 || k == par.max_iterations) && !done) {
       report.residuals = problem.residuals();
-      if (!again) report.operator_passes += 1;
+      report.operator_passes += 1;
       report.iterations = k;
       const PdhgProgress progress{k, &report.residuals, weight_, report.step, report.operator_passes, report.weight_changes};
-      if (monitor && !again) monitor(progress);
+      if (monitor) monitor(progress);
       if (const std::optional<StopReason> reason = termination(par, k, report.residuals)) {
         report.reason = *reason;
         break;

@@ -91,8 +91,8 @@ class Pdhg {
  public:
   explicit Pdhg(PdhgParameters parameters);
 
-  /// Iterates from the problem's present (x, y). Throws nothing for non-convergence: see SolveReport. With `from` an interrupted solve goes on: the
-  /// check that it starts with is not shown to the monitor again.
+  /// Iterates from the problem's present (x, y). Throws nothing for non-convergence: see SolveReport. With `from` an interrupted solve goes on
+  /// behind the check that it ended with.
   /// @note Collective.
   SolveReport solve(SaddlePoint& problem, const std::optional<PdhgPosition>& from = {});
 
