@@ -1,0 +1,240 @@
+#include "problems/coupling.hpp"
+
+#include <array>
+#include <cmath>
+
+#include "problems/coupling_terms.hpp"
+#include "problems/monotone_root.hpp"
+
+namespace wasserflow {
+
+namespace {
+constexpr double infinity = std::numeric_limits<double>::infinity();
+using Buffer = std::array<double, coupling_chunk>;
+
+/// f(chunk of the row, its first point).
+template <class F>
+void chunks(const RowPoints& p, F&& f) {
+  for (int i = 0; i < p.n; i += coupling_chunk) f(part_of(p, i, std::min(coupling_chunk, p.n - i)), i);
+}
+
+/// Copied, with the last pack filled up.
+void load(const double* from, int n, double* to) {
+  std::copy_n(from, n, to);
+  std::fill(to + n, to + padded(n), from[0]);
+}
+
+std::vector<std::unique_ptr<CouplingTerm>> moved(std::vector<std::unique_ptr<CouplingTerm>>& terms) { return std::move(terms); }
+}  // namespace
+
+Coupling& Coupling::add_potential(FunctionPtr v, double factor) {
+  potential_.push_back({std::move(v), factor, {}});
+  return *this;
+}
+Coupling& Coupling::add_entropy(FunctionPtr gamma) { return add(make_entropy_term(std::move(gamma))); }
+Coupling& Coupling::add_power(FunctionPtr c, double s) {
+  if (s != 2) return add(make_power_term(std::move(c), s));
+  quadratic_.push_back({{std::move(c), 2, {}}, {make_constant(0), 1, {}}});
+  return *this;
+}
+Coupling& Coupling::add_quadratic(FunctionPtr d, FunctionPtr target) {
+  quadratic_.push_back({{std::move(d), 1, {}}, {std::move(target), 1, {}}});
+  return *this;
+}
+Coupling& Coupling::add_kl(FunctionPtr d, FunctionPtr target) { return add(make_kl_term(std::move(d), std::move(target))); }
+Coupling& Coupling::add_capacity(FunctionPtr maximum) {
+  capacity_.push_back({std::move(maximum), 1, {}});
+  return *this;
+}
+Coupling& Coupling::add(std::unique_ptr<CouplingTerm> term) {
+  smooth_.push_back(std::move(term));
+  return *this;
+}
+Coupling& Coupling::add(Coupling other) {
+  for (Term& t : other.potential_) potential_.push_back(std::move(t));
+  for (Term& t : other.capacity_) capacity_.push_back(std::move(t));
+  for (Quadratic& q : other.quadratic_) quadratic_.push_back(std::move(q));
+  for (auto& t : moved(other.smooth_)) smooth_.push_back(std::move(t));
+  return *this;
+}
+
+template <class F>
+void Coupling::each_table(F&& f) {
+  for (Term& t : potential_) f(t, nullptr);
+  for (Term& t : capacity_) f(t, "a capacity");
+  for (Quadratic& q : quadratic_) {
+    f(q.d, "the coefficient of a coupling \"quadratic\"");
+    f(q.target, nullptr);
+  }
+}
+
+void Coupling::bind(LayoutPtr layout, std::span<const double> times) {
+  each_table([&](Term& t, const char* sign) {
+    t.table = Tabulated(t.function, layout, times);
+    if (sign) require_nonnegative(*layout, times, t.table, sign);
+  });
+  for (auto& term : smooth_) term->bind(layout, times);
+  layout_ = std::move(layout);
+}
+
+void Coupling::set_times(std::span<const double> times) {
+  each_table([&](Term& t, const char* sign) {
+    t.table.set_times(times);
+    if (sign && t.function->depends_on_time()) require_nonnegative(*layout_, times, t.table, sign);
+  });
+  for (auto& term : smooth_) term->set_times(times);
+}
+
+bool Coupling::logarithmic() const {
+  return std::any_of(smooth_.begin(), smooth_.end(), [](const auto& t) { return t->logarithmic(); });
+}
+
+void Coupling::add_quadratic_part(const RowPoints& p, double s, double* slope, double* curvature) const {
+  alignas(64) Buffer a, b;
+  const int n = padded(p.n);
+  for (const Term& t : potential_) {
+    load_row(t.table, p, a.data());
+    for (int i = 0; i < n; ++i) slope[i] += s * t.factor * a[static_cast<std::size_t>(i)];
+  }
+  for (const Quadratic& q : quadratic_) {
+    load_row(q.d.table, p, a.data());
+    load_row(q.target.table, p, b.data());
+    for (int i = 0; i < n; ++i) {
+      const double d = s * q.d.factor * a[static_cast<std::size_t>(i)];
+      slope[i] -= d * b[static_cast<std::size_t>(i)];
+      curvature[i] += d;
+    }
+  }
+}
+
+void Coupling::add_smooth_part(const RowPoints& p, double s, const double* r, double* value, double* f, double* df) const {
+  for (const auto& term : smooth_) term->add(p, s, r, value, f, df);
+}
+
+void Coupling::limit(const RowPoints& p, double* maximum) const {
+  alignas(64) Buffer a;
+  for (const Term& t : capacity_) {
+    load_row(t.table, p, a.data());
+    for (int i = 0; i < padded(p.n); ++i) maximum[i] = std::min(maximum[i], a[static_cast<std::size_t>(i)]);
+  }
+}
+
+void Coupling::value(const RowPoints& row, const double* rho, double* out, double scale) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    alignas(64) Buffer r, v{}, a, b;
+    alignas(64) Buffer maximum;
+    maximum.fill(infinity);
+    load(rho + first, p.n, r.data());
+    const std::size_t n = static_cast<std::size_t>(padded(p.n));
+    for (const Term& t : potential_) {
+      load_row(t.table, p, a.data());
+      for (std::size_t i = 0; i < n; ++i) v[i] += t.factor * a[i] * r[i];
+    }
+    for (const Quadratic& q : quadratic_) {
+      load_row(q.d.table, p, a.data());
+      load_row(q.target.table, p, b.data());
+      for (std::size_t i = 0; i < n; ++i) v[i] += 0.5 * q.d.factor * a[i] * (r[i] - b[i]) * (r[i] - b[i]);
+    }
+    limit(p, maximum.data());
+    Buffer positive;
+    for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
+    add_smooth_part(p, 1, positive.data(), v.data(), nullptr, nullptr);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i)
+      out[first + static_cast<int>(i)] = r[i] >= 0 && r[i] <= maximum[i] ? scale * v[i] : infinity;
+  });
+}
+
+void Coupling::derivative(const RowPoints& row, const double* rho, double* out, double scale) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    alignas(64) Buffer r, slope{}, curvature{}, f{};
+    load(rho + first, p.n, r.data());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(padded(p.n)); ++i) r[i] = std::max(r[i], 1e-300);
+    add_quadratic_part(p, scale, slope.data(), curvature.data());
+    add_smooth_part(p, scale, r.data(), nullptr, f.data(), nullptr);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) out[first + static_cast<int>(i)] = slope[i] + curvature[i] * r[i] + f[i];
+  });
+}
+
+void Coupling::prox(const RowPoints& row, double gamma, double* v, double scale) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    alignas(64) Buffer r, slope{}, curvature{}, maximum;
+    load(v + first, p.n, r.data());
+    const std::size_t n = static_cast<std::size_t>(padded(p.n));
+    const double g = gamma * scale;
+    add_quadratic_part(p, g, slope.data(), curvature.data());
+    if (!has_smooth_part()) {
+      for (std::size_t i = 0; i < n; ++i) r[i] = std::max((r[i] - slope[i]) / (1 + curvature[i]), 0.0);
+    } else {
+      alignas(64) Buffer start = r;
+      for (std::size_t i = 0; i < n; ++i) start[i] = std::max((r[i] - slope[i]) / (1 + curvature[i]), std::min(g, 1.0));
+      monotone_roots<coupling_chunk>(static_cast<int>(n), start.data(), logarithmic(), [&](const double* x, double* h, double* dh) {
+        for (std::size_t i = 0; i < n; ++i) {
+          h[i] = x[i] - r[i] + slope[i] + curvature[i] * x[i];
+          dh[i] = 1 + curvature[i];
+        }
+        add_smooth_part(p, g, x, nullptr, h, dh);
+      });
+      r = start;
+    }
+    if (has_capacity()) {
+      maximum.fill(infinity);
+      limit(p, maximum.data());
+      for (std::size_t i = 0; i < n; ++i) r[i] = std::min(r[i], maximum[i]);
+    }
+    std::copy_n(r.data(), p.n, v + first);
+  });
+}
+
+void Coupling::conjugate(const RowPoints& p, const double* v, double* out, double* argmax, double scale) const {
+  const std::array<ScaledCoupling, 1> one{{{this, scale}}};
+  wasserflow::conjugate(one, p, v, out, argmax);
+}
+
+void conjugate(std::span<const ScaledCoupling> sum, const RowPoints& row, const double* v, double* out, double* argmax) {
+  bool smooth = false, logarithmic = false;
+  for (const ScaledCoupling& c : sum) {
+    smooth |= c.coupling->has_smooth_part();
+    logarithmic |= c.coupling->logarithmic();
+  }
+  chunks(row, [&](const RowPoints& p, int first) {
+    alignas(64) Buffer s, r{}, slope{}, curvature{}, maximum;
+    load(v + first, p.n, s.data());
+    const std::size_t n = static_cast<std::size_t>(padded(p.n));
+    maximum.fill(infinity);
+    for (const ScaledCoupling& c : sum) {
+      c.coupling->add_quadratic_part(p, c.scale, slope.data(), curvature.data());
+      c.coupling->limit(p, maximum.data());
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const double reach = s[i] - slope[i];
+      r[i] = reach <= 0 ? 0.0 : curvature[i] > 0 ? reach / curvature[i] : infinity;
+    }
+    if (smooth) {
+      alignas(64) Buffer root;
+      root.fill(1.0);
+      monotone_roots<coupling_chunk>(static_cast<int>(n), root.data(), logarithmic, [&](const double* x, double* h, double* dh) {
+        for (std::size_t i = 0; i < n; ++i) {
+          h[i] = slope[i] + curvature[i] * x[i] - s[i];
+          dh[i] = curvature[i] + 1e-300;
+        }
+        for (const ScaledCoupling& c : sum) c.coupling->add_smooth_part(p, c.scale, x, nullptr, h, dh);
+      });
+      for (std::size_t i = 0; i < n; ++i) r[i] = root[i] < 1e100 ? root[i] : infinity;
+    }
+    alignas(64) Buffer f, total{};
+    for (std::size_t i = 0; i < n; ++i) {
+      maximum[i] = std::min(r[i], maximum[i]);
+      r[i] = std::min(maximum[i], 1e100);
+    }
+    for (const ScaledCoupling& c : sum) {
+      c.coupling->value(p, r.data(), f.data(), c.scale);
+      for (std::size_t i = 0; i < n; ++i) total[i] += f[i];
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) {
+      out[first + static_cast<int>(i)] = maximum[i] < infinity ? s[i] * r[i] - total[i] : infinity;
+      if (argmax) argmax[first + static_cast<int>(i)] = maximum[i];
+    }
+  });
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,76 @@
+#pragma once
+/// Roots of many increasing functions at a time: Newton's method kept in brackets, for the scalar equations of proximal maps.
+#include <array>
+
+#include "grids/support/vector_math.hpp"
+
+namespace wasserflow {
+
+/// Rounded up to whole packs.
+constexpr int padded(int n) { return (n + 7) / 8 * 8; }
+
+/// r[i]: the root of the increasing function h_i on (0, infinity), i < n, a multiple of 8; 0 where h_i(0+) >= 0. On entry r[i] > 0 is where the
+/// search starts.
+///   evaluate(const double* r, double* h, double* dh): values at r > 0 and positive slopes (or estimates of them) of all n functions; slopes at least
+///     of the order of 1, so that a step of Newton's bounds the error: one below 1e-9 r is taken and ends the search
+///   logarithmic: h -> -infinity at 0 like ln, so that roots may be of any size; steps down are Newton's in ln r then
+/// A lane that has arrived stays as it is: its bits do not depend on its neighbours.
+template <int Most, class Evaluate>
+void monotone_roots(int n, double* r, bool logarithmic, Evaluate&& evaluate) {
+  constexpr double tiny = 1e-300, huge = 1e300;
+  constexpr std::size_t size = Most;
+  alignas(64) std::array<double, size> h, dh, low, high, going;
+  const std::size_t count = static_cast<std::size_t>(n);
+  if (!logarithmic) {
+    alignas(64) std::array<double, size> zero;
+    zero.fill(tiny);
+    evaluate(zero.data(), h.data(), dh.data());
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    low[i] = 0;
+    high[i] = huge;
+    going[i] = !logarithmic && h[i] >= 0 ? 0.0 : 1.0;
+    r[i] = going[i] == 0.0 ? tiny : r[i] > tiny ? r[i] : tiny;
+  }
+  const Pack8 zero{}, one = zero + 1.0;
+  for (int step = 0; step < 300; ++step) {
+    evaluate(r, h.data(), dh.data());
+    Pack8 left = zero;
+    const bool slow = step > 12 && step % 2 == 0;
+    for (std::size_t i = 0; i < count; i += 8) {
+      const Pack8 x = load8(r + i), f = load8(&h[i]), f1 = load8(&dh[i]), go = load8(&going[i]);
+      Pack8 lo = load8(&low[i]), hi = load8(&high[i]);
+      lo = f < 0.0 ? x : lo;
+      hi = f > 0.0 ? x : hi;
+      Pack8 next = x - f / f1;
+      if (logarithmic) {
+        const Pack8 exponent = f > 0.0 ? -f / (x * f1) : zero;
+        next = f > 0.0 ? x * exp8(exponent) : next;
+      }
+      // Outside of the bracket, or on the way for long: its middle, that of the exponents where it is wide.
+      const Pack8 least = (logarithmic ? 1e-16 : 1e-2) * hi, base = lo > least ? lo : least;
+      Pack8 middle = 0.5 * (lo + hi);
+      for (int l = 0; l < 8; ++l) middle[l] = hi[l] > 4 * lo[l] ? __builtin_sqrt(base[l]) * __builtin_sqrt(hi[l]) : middle[l];
+      middle = hi >= huge ? 8.0 * x : middle;
+      const Pack8 bracketed = hi < huge ? one : zero;
+      const Pack8 leaves = (next > lo) & (next < hi) ? bracketed * (slow ? 1.0 : 0.0) : one;
+      const Pack8 vanishes = (f > 0.0) & (lo == zero) & (next == zero) ? (logarithmic ? one : zero) : zero;
+      next = (leaves > 0.0) & (vanishes == zero) ? middle : next;
+      const Pack8 change = next > x ? next - x : x - next;
+      next = f == 0.0 ? x : next;
+      next = go > 0.0 ? next : x;
+      store8(r + i, next);
+      const Pack8 still = (go > 0.0) & (f != 0.0) & (next > tiny) & (change > 1e-9 * next) ? one : zero;
+      store8(&going[i], still);
+      store8(&low[i], lo);
+      store8(&high[i], hi);
+      left = left + still;
+    }
+    double any = 0;
+    for (int l = 0; l < 8; ++l) any += left[l];
+    if (any == 0) break;
+  }
+  for (std::size_t i = 0; i < count; ++i) r[i] = r[i] > 1e-290 ? r[i] : 0.0;
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,664 @@
+#include "problems/transport_cost.hpp"
+
+#include <array>
+#include <cmath>
+
+#include "grids/support/errors.hpp"
+#include "grids/support/mpi.hpp"
+#include "problems/coupling_terms.hpp"
+#include "problems/monotone_root.hpp"
+#include "problems/pack.hpp"
+
+namespace wasserflow {
+
+namespace {
+constexpr int chunk = coupling_chunk;
+constexpr double infinity = std::numeric_limits<double>::infinity();
+using Buffer = std::array<double, chunk>;
+
+template <std::size_t N>
+std::array<double*, N> pointers(std::array<Buffer, N>& rows) {
+  std::array<double*, N> p;
+  for (std::size_t j = 0; j < N; ++j) p[j] = rows[j].data();
+  return p;
+}
+
+/// The part of a slope or flux that an upwind slot uses.
+double used_side(bool upwind, std::size_t slot, double x) {
+  const double low = x < 0 ? x : 0.0, high = x > 0 ? x : 0.0;
+  return !upwind ? x : slot % 2 == 0 ? low : high;
+}
+}  // namespace
+
+/// What a chunk of points knows besides densities and fluxes; rows hold whole packs.
+struct TransportCost::Rows {
+  alignas(64) std::array<Buffer, 3> a;      ///< quadratic: coefficient over weight, an axis each (one where isotropic)
+  alignas(64) std::array<Buffer, 6> drift;  ///< a slot each
+  alignas(64) Buffer weight, open;          ///< open: 0 where blocked, else 1
+};
+
+TransportCost::TransportCost(TransportTerms terms, int dim, Splitting splitting)
+    : terms_(std::move(terms)), dim_(dim), flux_slots_(splitting == Splitting::Upwind ? 2 * dim : dim), splitting_(splitting) {
+  if (!terms_.hamiltonian.kinetic) throw InternalError("a transport cost without a Hamiltonian");
+  const Hamiltonian& h = *terms_.hamiltonian.kinetic;
+  if (splitting == Splitting::Upwind && h.splitting() != Splitting::Upwind)
+    throw InputError("the Hamiltonian '" + h.name() +
+                     "' has no upwind sides, which this scheme needs: it must be a sum over axes, a norm or a power");
+  if (!h.is_convex()) throw InputError("the Hamiltonian '" + h.name() + "' is not convex in the slopes, which transport needs");
+  doubled_ = splitting != h.splitting();
+  quadratic_ = h.name() == "quadratic";
+  if (terms_.hamiltonian.potential) terms_.running.add_potential(std::move(terms_.hamiltonian.potential), -1);
+  terms_.hamiltonian.potential = nullptr;
+}
+
+void TransportCost::bind(LayoutPtr layout, std::span<const double> times, double final_time) {
+  terms_.hamiltonian.kinetic->bind(layout, times);
+  terms_.running.bind(layout, times);
+  terms_.terminal.bind(layout, {&final_time, 1});
+  drift_.clear();
+  for (const FunctionPtr& b : terms_.hamiltonian.drift) drift_.emplace_back(b, layout, times);
+  if (terms_.obstacle) obstacle_ = Tabulated(terms_.obstacle, layout, times);
+  if (terms_.weight) {
+    weight_ = Tabulated(terms_.weight, layout, times);
+    require_nonnegative(*layout, times, weight_, "the weight of the kinetic cost");
+  }
+  layout_ = std::move(layout);
+  judge(*layout_, times);
+}
+
+void TransportCost::set_times(std::span<const double> times) {
+  terms_.hamiltonian.kinetic->set_times(times);
+  terms_.running.set_times(times);
+  for (Tabulated& b : drift_) b.set_times(times);
+  if (terms_.obstacle) obstacle_.set_times(times);
+  if (terms_.weight) weight_.set_times(times);
+  judge(*layout_, times);
+}
+
+/// Is the coefficient of a quadratic Hamiltonian the same on all axes, or one number?
+void TransportCost::judge(const SlabLayout& layout, std::span<const double> times) {
+  if (!quadratic_) return;
+  double low = infinity, high = -infinity, differ = 0;
+  Buffer ones;
+  ones.fill(1);
+  std::array<Buffer, 3> a;
+  const std::array<const double*, 3> slopes{ones.data(), ones.data(), ones.data()};
+  for (std::size_t k = 0; k < times.size(); ++k)
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints row = layout.row(r);
+      for (int first = 0; first < row.n; first += chunk) {
+        RowPoints p = part_of(row, first, std::min(chunk, row.n - first));
+        p.level = static_cast<int>(k);
+        p.t = times[k];
+        const auto rows = pointers(a);
+        terms_.hamiltonian.kinetic->gradient_true(p, slopes.data(), rows.data());
+        for (std::size_t d = 0; d < static_cast<std::size_t>(dim_); ++d)
+          for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) {
+            low = std::min(low, a[d][i]);
+            high = std::max(high, a[d][i]);
+            differ = std::max(differ, std::abs(a[d][i] - a[0][i]));
+          }
+      }
+    }
+  std::array<double, 3> most{-low, high, differ};
+  MPI_Allreduce(MPI_IN_PLACE, most.data(), 3, MPI_DOUBLE, MPI_MAX, layout.comm());
+  isotropic_ = most[2] == 0;
+  coefficient_.reset();
+  if (-most[0] == most[1]) coefficient_ = most[1];
+}
+
+template <class F>
+void TransportCost::chunks(const RowPoints& p, F&& f) const {
+  for (int i = 0; i < p.n; i += chunk) f(part_of(p, i, std::min(chunk, p.n - i)), i);
+}
+
+void TransportCost::load_media(const RowPoints& p, Rows& rows) const {
+  const std::size_t n = static_cast<std::size_t>(padded(p.n));
+  rows.weight.fill(1);
+  rows.open.fill(1);
+  if (terms_.weight) {
+    load_row(weight_, p, rows.weight.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      rows.open[i] = rows.weight[i] < 1e100 ? 1.0 : 0.0;
+      rows.weight[i] = rows.open[i] > 0 ? std::max(rows.weight[i], 1e-100) : 1.0;
+    }
+  }
+  if (terms_.obstacle) {
+    Buffer blocked;
+    load_row(obstacle_, p, blocked.data());
+    for (std::size_t i = 0; i < n; ++i) rows.open[i] = blocked[i] > 0 ? 0.0 : rows.open[i];
+  }
+  for (std::size_t d = 0; d < drift_.size(); ++d) {
+    if (splitting_ != Splitting::Upwind) {
+      load_row(drift_[d], p, rows.drift[d].data());
+      continue;
+    }
+    Buffer b;
+    load_row(drift_[d], p, b.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      rows.drift[2 * d][i] = used_side(true, 0, b[i]);
+      rows.drift[2 * d + 1][i] = used_side(true, 1, b[i]);
+    }
+  }
+  if (!quadratic_) return;
+  const std::size_t groups = isotropic_ ? 1 : static_cast<std::size_t>(dim_);
+  if (coefficient_) {
+    rows.a[0].fill(*coefficient_);
+  } else {
+    Buffer ones;
+    ones.fill(1);
+    const std::array<const double*, 3> slopes{ones.data(), ones.data(), ones.data()};
+    std::array<Buffer, 3> a;
+    const auto out = pointers(a);
+    terms_.hamiltonian.kinetic->gradient_true(p, slopes.data(), out.data());
+    for (std::size_t g = 0; g < groups; ++g) {
+      rows.a[g] = a[g];
+      std::fill(rows.a[g].begin() + p.n, rows.a[g].begin() + static_cast<std::ptrdiff_t>(n), a[g][0]);
+    }
+  }
+  if (terms_.weight)
+    for (std::size_t g = 0; g < groups; ++g)
+      for (std::size_t i = 0; i < n; ++i) rows.a[g][i] /= rows.weight[i];
+}
+
+namespace {
+
+/// Kinetic part of the scalar equation for rho of a chunk: kin(r) = d/dr of V sup(...) + r b . q at the slopes q = (u - m(r))/sigma_m that belong to
+/// r, with its derivative, and the fluxes.
+struct Kinetic {
+  const Hamiltonian* h = nullptr;
+  RowPoints p;
+  int dim = 1;
+  std::size_t flux_slots = 1, n = 0;
+  bool upwind = false, doubled = false, reaction = false, drifted = false, weighted = false;
+  const Mobility* mobility = nullptr;
+  double sigma_m = 1, source = 0;  ///< source: 1/delta^2
+  const Buffer* weight = nullptr;
+  const Buffer* drift = nullptr;
+  const Buffer* u = nullptr;  ///< flux slots, then z
+
+  /// The mobility and its derivatives at r.
+  void mobilities(const double* r, double* v, double* dv, double* ddv) const {
+    if (mobility) return mobility->evaluate(static_cast<int>(n), r, v, dv, ddv);
+    for (std::size_t i = 0; i < n; ++i) {
+      v[i] = r[i];
+      if (dv) dv[i] = 1;
+      if (ddv) ddv[i] = 0;
+    }
+  }
+};
+
+/// The same for H = sum a_d p_d^2/2: slots with one coefficient are one group, all in closed form.
+struct QuadraticKinetic : Kinetic {
+  const Buffer* a = nullptr;
+  bool isotropic = true;
+  std::size_t groups = 1;
+  alignas(64) std::array<Buffer, 4> squares;  ///< sum of used u^2 of each group, the reaction flux last
+
+  std::size_t group_of(std::size_t slot) const { return isotropic ? 0 : upwind ? slot / 2 : slot; }
+
+  void prepare() {
+    groups = isotropic ? 1 : static_cast<std::size_t>(dim);
+    for (std::size_t g = 0; g < groups + reaction; ++g) squares[g].fill(0);
+    for (std::size_t j = 0; j < flux_slots; ++j)
+      for (std::size_t i = 0; i < n; ++i) {
+        const double x = used_side(upwind, j, u[j][i]);
+        squares[group_of(j)][i] += x * x;
+      }
+    if (reaction)
+      for (std::size_t i = 0; i < n; ++i) squares[groups][i] = u[flux_slots][i] * u[flux_slots][i];
+  }
+
+  /// h -= s kin, dh -= s dkin/dr.
+  void subtract(const double* s, const double* r, double* h_out, double* dh) const {
+    alignas(64) Buffer v, dv, ddv, energy{}, slope{};
+    mobilities(r, v.data(), dv.data(), ddv.data());
+    for (std::size_t g = drifted ? groups : 0; g < groups + reaction; ++g) {
+      const double* const coefficient = g < groups ? a[g].data() : nullptr;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double c = coefficient ? coefficient[i] : source, t = 1 / (sigma_m + c * v[i]), e = 0.5 * c * squares[g][i] * t * t;
+        energy[i] += e;
+        slope[i] += 2 * c * e * t;
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      h_out[i] -= s[i] * dv[i] * energy[i];
+      dh[i] -= s[i] * (ddv[i] * energy[i] - dv[i] * dv[i] * slope[i]);
+    }
+    if (!drifted) return;
+    for (std::size_t j = 0; j < flux_slots; ++j)
+      for (std::size_t i = 0; i < n; ++i) {
+        const double b = drift[j][i], x = u[j][i] - r[i] * b, used = used_side(upwind, j, x), c = a[group_of(j)][i];
+        const double width = sigma_m + c * v[i], q = used / width, rest = x - used, speed = rest != 0 ? b : c * dv[i] * q + b;
+        h_out[i] -= s[i] * (0.5 * c * dv[i] * q * q + b * (q + rest / sigma_m));
+        dh[i] -= s[i] * (0.5 * c * ddv[i] * q * q - speed * speed / (rest != 0 ? sigma_m : width));
+      }
+  }
+
+  /// m_j at the densities r.
+  void fluxes(const double* r, double* const* m) const {
+    alignas(64) Buffer v;
+    Buffer positive;
+    for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
+    mobilities(mobility ? positive.data() : r, v.data(), nullptr, nullptr);
+    for (std::size_t j = 0; j < flux_slots; ++j) {
+      const double* const c = a[group_of(j)].data();
+      for (std::size_t i = 0; i < n; ++i) {
+        const double b = drifted ? drift[j][i] : 0.0, cv = c[i] * v[i];
+        m[j][i] = used_side(upwind, j, u[j][i] - r[i] * b) * (cv / (sigma_m + cv)) + r[i] * b;
+      }
+    }
+    if (reaction)
+      for (std::size_t i = 0; i < n; ++i) m[flux_slots][i] = u[flux_slots][i] * (source * v[i] / (sigma_m + source * v[i]));
+  }
+
+  /// V = rho, no drift: the root of r - A - sum_g s a_g Q_g / (2 (sigma_m + a_g r)^2) by Halley's iteration, from the largest of the lower bounds
+  /// that single terms give; 0 where it is not positive.
+  template <int G>
+  void plain_roots(const double* A, const double* s, double* r) const {
+    for (std::size_t i = 0; i < n; i += Pack::width) {
+      const Pack A0 = Pack::load(A + i), s0 = Pack::load(s + i);
+      Pack c[G], k[G];
+      Pack x = larger(A0, Pack(0.0)), total = A0;
+      const Pack least = x;
+      unroll<G>([&](auto g) {
+        c[g] = static_cast<std::size_t>(g) < groups ? Pack::load(&a[static_cast<std::size_t>(g)][i]) : Pack(source);
+        k[g] = 0.5 * s0 * c[g] * Pack::load(&squares[static_cast<std::size_t>(g)][i]);
+        total += k[g] * (1 / (sigma_m * sigma_m));
+        x = larger(x, (rough_cbrt(c[g] * k[g]) - (2.0 / 3.0) * sigma_m) / (c[g] + 1e-300) + A0 * (1.0 / 3.0));
+      });
+      Mask going = total > 0.0;
+      const Mask active = going;
+      for (int step = 0; step < 60 && any(going); ++step) {
+        Pack f = x - A0, f1 = 1.0, f2 = 0.0;
+        unroll<G>([&](auto g) {
+          const Pack t = 1.0 / (sigma_m + c[g] * x), kt2 = k[g] * t * t, ct = c[g] * t;
+          f -= kt2;
+          f1 += 2.0 * kt2 * ct;
+          f2 += 3.0 * kt2 * ct * ct;  // -F''/2
+        });
+        const Pack change = -f * f1 / larger(f1 * f1 + f * f2, 0.25 * (f1 * f1));
+        x = select(going, larger(x + change, least), x);
+        going = going & !(abs(change) <= 1e-5 * x);
+      }
+      select(active, x, Pack(0.0)).store(r + i);
+    }
+  }
+};
+
+/// The same for any Hamiltonian, around its proximal map at fixed rho: m - r b = sigma_m w n with n = lambda grad H(u' - n), lambda = V/(sigma_m w),
+/// u' = (u - r b)/(sigma_m w).
+struct GeneralKinetic : Kinetic {
+  alignas(64) mutable Buffer last_r, last_h;
+  mutable bool has_last = false;
+
+  /// n (flux slots), and H at u' - n where `value` is wanted.
+  void solve(const double* r, const double* v, std::array<Buffer, 6>& flux, std::array<Buffer, 6>* slopes, double* value) const {
+    alignas(64) std::array<Buffer, 6> inner;
+    alignas(64) Buffer lambda;
+    const std::size_t count = static_cast<std::size_t>(p.n);
+    for (std::size_t j = 0; j < flux_slots; ++j)
+      for (std::size_t i = 0; i < count; ++i)
+        flux[j][i] = (u[j][i] - (drifted ? r[i] * drift[j][i] : 0.0)) / (sigma_m * (weighted ? (*weight)[i] : 1.0));
+    for (std::size_t i = 0; i < count; ++i) lambda[i] = v[i] / (sigma_m * (weighted ? (*weight)[i] : 1.0));
+    for (std::size_t j = 0; j < flux_slots; ++j) {
+      inner[doubled ? 2 * j : j] = flux[j];
+      if (doubled) inner[2 * j + 1] = flux[j];
+    }
+    const auto rows = pointers(inner);
+    h->prox(p, 0, 1, lambda.data(), rows.data());
+    for (std::size_t j = 0; j < flux_slots; ++j)
+      for (std::size_t i = 0; i < count; ++i) {
+        const double n = doubled ? inner[2 * j][i] + inner[2 * j + 1][i] : inner[j][i], target = flux[j][i];
+        flux[j][i] = n;
+        if (slopes) (*slopes)[j][i] = target - n;
+      }
+    if (!value) return;
+    std::array<const double*, 6> q;
+    for (std::size_t j = 0; j < flux_slots; ++j) q[j] = (*slopes)[j].data();
+    upwind ? h->evaluate(p, q.data(), value) : h->evaluate_true(p, q.data(), value);
+  }
+
+  /// h -= s kin, dh: an estimate of the slope, from the last call's values and bounds.
+  void subtract(const double* s, const double* r, double* h_out, double* dh) const {
+    alignas(64) Buffer v, dv, ddv, value, steep{};
+    std::array<Buffer, 6> flux, q;
+    mobilities(r, v.data(), dv.data(), ddv.data());
+    solve(r, v.data(), flux, &q, value.data());
+    const std::size_t count = static_cast<std::size_t>(p.n);
+    for (std::size_t i = 0; i < count; ++i) {
+      const double w = weighted ? (*weight)[i] : 1.0;
+      double kin = dv[i] * w * value[i], curvature = -ddv[i] * w * value[i], speed = 0;
+      for (std::size_t j = 0; j < flux_slots; ++j) {
+        const double b = drifted ? drift[j][i] : 0.0, c = v[i] > 0 ? dv[i] * sigma_m * w * flux[j][i] / v[i] + b : b;
+        kin += b * w * q[j][i];
+        speed += c * c;
+      }
+      curvature += speed / sigma_m;
+      double exact = 0;
+      if (reaction) {
+        const double t = 1 / (sigma_m + source * v[i]), x = u[flux_slots][i] * t, e = 0.5 * source * x * x;
+        kin += dv[i] * e;
+        exact = dv[i] * dv[i] * 2 * source * e * t - ddv[i] * e;
+      }
+      h_out[i] -= s[i] * kin;
+      dh[i] += s[i] * exact;
+      steep[i] = s[i] * curvature;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const double low = dh[i], high = dh[i] + steep[i];
+      double slope = high;
+      if (has_last && r[i] != last_r[i]) slope = std::min(std::max((h_out[i] - last_h[i]) / (r[i] - last_r[i]), low), high);
+      last_r[i] = r[i];
+      last_h[i] = h_out[i];
+      dh[i] = slope;
+    }
+    for (std::size_t i = count; i < n; ++i) h_out[i] = 0;  // behind the chunk: nothing to find
+    has_last = true;
+  }
+
+  void fluxes(const double* r, double* const* m) const {
+    alignas(64) Buffer v, positive;
+    std::array<Buffer, 6> flux;
+    for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
+    mobilities(mobility ? positive.data() : r, v.data(), nullptr, nullptr);
+    solve(r, v.data(), flux, nullptr, nullptr);
+    for (std::size_t j = 0; j < flux_slots; ++j)
+      for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i)
+        m[j][i] = sigma_m * (weighted ? (*weight)[i] : 1.0) * flux[j][i] + (drifted ? r[i] * drift[j][i] : 0.0);
+    if (reaction)
+      for (std::size_t i = 0; i < n; ++i) m[flux_slots][i] = u[flux_slots][i] * (source * v[i] / (sigma_m + source * v[i]));
+  }
+};
+
+/// Copied, with the last pack filled up.
+void load(const double* from, int n, double* to) {
+  std::copy_n(from, n, to);
+  std::fill(to + n, to + padded(n), from[0]);
+}
+
+}  // namespace
+
+template <class K>
+K TransportCost::kinetic(const RowPoints& p, double sigma_m, const Rows& rows, const Buffer* u) const {
+  K k;
+  k.h = terms_.hamiltonian.kinetic.get();
+  k.p = p;
+  k.dim = dim_;
+  k.flux_slots = static_cast<std::size_t>(flux_slots_);
+  k.n = static_cast<std::size_t>(padded(p.n));
+  k.upwind = splitting_ == Splitting::Upwind;
+  k.doubled = doubled_;
+  k.reaction = has_reaction();
+  k.drifted = !drift_.empty();
+  k.weighted = terms_.weight != nullptr;
+  k.mobility = terms_.mobility.get();
+  k.sigma_m = sigma_m;
+  k.source = has_reaction() ? 1 / (terms_.reaction * terms_.reaction) : 0;
+  k.weight = &rows.weight;
+  k.drift = rows.drift.data();
+  k.u = u;
+  if constexpr (std::is_same_v<K, QuadraticKinetic>) {
+    k.a = rows.a.data();
+    k.isotropic = isotropic_;
+    k.prepare();
+  }
+  return k;
+}
+
+template <class K>
+void TransportCost::prox_chunk(const RowPoints& p, double sigma_rho, double sigma_m, double* u0, double* const* u, double terminal) const {
+  Rows rows;
+  alignas(64) std::array<Buffer, 7> flux;
+  alignas(64) Buffer a, s, slope{}, curvature{}, r;
+  const std::size_t n = static_cast<std::size_t>(padded(p.n)), all = static_cast<std::size_t>(slots());
+  load_media(p, rows);
+  load(u0, p.n, a.data());
+  for (std::size_t j = 0; j < all; ++j) load(u[j], p.n, flux[j].data());
+  const K k = kinetic<K>(p, sigma_m, rows, flux.data());
+
+  // Affine and quadratic couplings belong to the square around u0.
+  const Coupling &F = terms_.running, &G = terms_.terminal;
+  F.add_quadratic_part(p, sigma_rho, slope.data(), curvature.data());
+  if (terminal > 0) G.add_quadratic_part(p, sigma_rho * terminal, slope.data(), curvature.data());
+  for (std::size_t i = 0; i < n; ++i) {
+    const double scale = 1 / (1 + curvature[i]);
+    a[i] = (a[i] - slope[i]) * scale;
+    s[i] = sigma_rho * scale;
+  }
+  const bool smooth = F.has_smooth_part() || (terminal > 0 && G.has_smooth_part());
+  const bool plain = !smooth && !terms_.mobility && drift_.empty();
+  if constexpr (std::is_same_v<K, QuadraticKinetic>) {
+    if (!terms_.mobility && drift_.empty())
+      unroll<4>([&](auto g) {
+        if (k.groups + k.reaction == g + 1) k.template plain_roots<g + 1>(a.data(), s.data(), r.data());
+      });
+  }
+  if (!std::is_same_v<K, QuadraticKinetic> || !plain) {
+    const bool logarithmic = F.logarithmic() || (terminal > 0 && G.logarithmic()) || (terms_.mobility && terms_.mobility->singular());
+    const bool started = std::is_same_v<K, QuadraticKinetic> && !terms_.mobility && drift_.empty();
+    for (std::size_t i = 0; i < n; ++i) r[i] = std::max(started ? r[i] : a[i], std::min(sigma_rho, 1.0));
+    alignas(64) Buffer f, df;
+    monotone_roots<chunk>(static_cast<int>(n), r.data(), logarithmic, [&](const double* x, double* h, double* dh) {
+      if (smooth) {
+        f.fill(0);
+        df.fill(0);
+        F.add_smooth_part(p, 1, x, nullptr, f.data(), df.data());
+        if (terminal > 0) G.add_smooth_part(p, terminal, x, nullptr, f.data(), df.data());
+        for (std::size_t i = 0; i < n; ++i) {
+          h[i] = x[i] - a[i] + s[i] * f[i];
+          dh[i] = 1 + s[i] * df[i];
+        }
+      } else {
+        for (std::size_t i = 0; i < n; ++i) {
+          h[i] = x[i] - a[i];
+          dh[i] = 1;
+        }
+      }
+      k.subtract(s.data(), x, h, dh);
+    });
+  }
+  if (F.has_capacity() || (terminal > 0 && G.has_capacity())) {
+    alignas(64) Buffer maximum;
+    maximum.fill(infinity);
+    F.limit(p, maximum.data());
+    if (terminal > 0) G.limit(p, maximum.data());
+    for (std::size_t i = 0; i < n; ++i) r[i] = std::min(r[i], maximum[i]);
+  }
+  if (blocks())
+    for (std::size_t i = 0; i < n; ++i) r[i] *= rows.open[i];
+  finish_fluxes(k, rows, r.data(), p.n, u);
+  std::copy_n(r.data(), p.n, u0);
+}
+
+template <class K>
+void TransportCost::finish_fluxes(const K& k, const Rows& rows, const double* r, int count, double* const* u) const {
+  alignas(64) std::array<Buffer, 7> m;
+  const auto out = pointers(m);
+  k.fluxes(r, out.data());
+  for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) {
+    if (blocks())
+      for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) m[j][i] *= rows.open[i];
+    std::copy_n(m[j].data(), count, u[j]);
+  }
+}
+
+void TransportCost::prox(const RowPoints& row, double sigma_rho, double sigma_m, double* u0, double* const* u, double terminal) const {
+  const Coupling &F = terms_.running, &G = terms_.terminal;
+  const bool bare =
+      !quadratic_ && !doubled_ && !terms_.mobility && drift_.empty() && !has_reaction() && !blocks() && F.is_zero() && (terminal == 0 || G.is_zero());
+  if (bare) return terms_.hamiltonian.kinetic->prox(row, sigma_rho, sigma_m, u0, u);
+  chunks(row, [&](const RowPoints& p, int first) {
+    std::array<double*, 7> part{};
+    for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) part[j] = u[j] + first;
+    if (quadratic_)
+      prox_chunk<QuadraticKinetic>(p, sigma_rho, sigma_m, u0 + first, part.data(), terminal);
+    else
+      prox_chunk<GeneralKinetic>(p, sigma_rho, sigma_m, u0 + first, part.data(), terminal);
+  });
+}
+
+void TransportCost::prox_flux(const RowPoints& row, double sigma_m, const double* rho, double* const* u) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    Rows rows;
+    alignas(64) std::array<Buffer, 7> flux;
+    alignas(64) Buffer r;
+    std::array<double*, 7> part{};
+    load_media(p, rows);
+    load(rho + first, p.n, r.data());
+    for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) {
+      part[j] = u[j] + first;
+      load(part[j], p.n, flux[j].data());
+    }
+    if (quadratic_)
+      finish_fluxes(kinetic<QuadraticKinetic>(p, sigma_m, rows, flux.data()), rows, r.data(), p.n, part.data());
+    else
+      finish_fluxes(kinetic<GeneralKinetic>(p, sigma_m, rows, flux.data()), rows, r.data(), p.n, part.data());
+  });
+}
+
+void TransportCost::energy(const RowPoints& row, const double* rho, const double* const* m, double* out, double* kinetic, double terminal) const {
+  const double delta2 = terms_.reaction * terms_.reaction;
+  chunks(row, [&](const RowPoints& p, int first) {
+    Rows rows;
+    alignas(64) Buffer r, positive, v, cost, terms, more;
+    std::array<Buffer, 6> speed, halves;
+    load_media(p, rows);
+    load(rho + first, p.n, r.data());
+    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
+    for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
+    if (terms_.mobility)
+      terms_.mobility->evaluate(static_cast<int>(n), positive.data(), v.data(), nullptr, nullptr);
+    else
+      v = r;
+    alignas(64) Buffer flow{};  // |n|: whether anything moves
+    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j)
+      for (std::size_t i = 0; i < count; ++i) {
+        const double flux = m[j][at + i] - (drift_.empty() ? 0.0 : r[i] * rows.drift[j][i]);
+        flow[i] += std::abs(flux);
+        speed[j][i] = v[i] > 0 ? flux / v[i] : 0.0;
+      }
+    std::array<const double*, 6> q{};
+    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
+      q[j] = speed[j].data();
+      if (!doubled_) continue;
+      for (std::size_t i = 0; i < count; ++i) {
+        halves[2 * j][i] = used_side(true, 0, speed[j][i]);
+        halves[2 * j + 1][i] = used_side(true, 1, speed[j][i]);
+      }
+    }
+    for (std::size_t j = 0; doubled_ && j < 2 * static_cast<std::size_t>(dim_); ++j) q[j] = halves[j].data();
+    terms_.hamiltonian.kinetic->lagrangian(p, q.data(), cost.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      double k = v[i] > 0 ? (flow[i] > 0 || cost[i] < infinity ? rows.weight[i] * v[i] * cost[i] : infinity) : flow[i] > 0 ? infinity : 0.0;
+      if (has_reaction()) {
+        const double z = m[flux_slots_][at + i];
+        flow[i] += std::abs(z);
+        k += v[i] > 0 ? 0.5 * delta2 * z * z / v[i] : z != 0 ? infinity : 0.0;
+      }
+      const bool outside = r[i] < 0 || (rows.open[i] == 0 && (r[i] > 0 || flow[i] > 0));
+      cost[i] = outside ? infinity : k;
+    }
+    terms_.running.value(p, r.data(), terms.data());
+    if (terminal > 0) {
+      terms_.terminal.value(p, r.data(), more.data(), terminal);
+      for (std::size_t i = 0; i < count; ++i) terms[i] += more[i];
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      out[at + i] = cost[i] + terms[i];
+      if (kinetic) kinetic[at + i] = cost[i];
+    }
+  });
+}
+
+void TransportCost::hamiltonian(const RowPoints& row, const double* const* q, double* h, const double* rho) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    Rows rows;
+    load_media(p, rows);
+    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
+    std::array<Buffer, 6> scaled;
+    std::array<const double*, 6> slopes{};
+    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
+      slopes[j] = q[j] + first;
+      if (!terms_.weight) continue;
+      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
+      slopes[j] = scaled[j].data();
+    }
+    alignas(64) Buffer value, r, v, dv;
+    if (splitting_ == Splitting::Upwind)
+      terms_.hamiltonian.kinetic->evaluate(p, slopes.data(), value.data());
+    else
+      terms_.hamiltonian.kinetic->evaluate_true(p, slopes.data(), value.data());
+    dv.fill(1);
+    if (terms_.mobility) {
+      load(rho + first, p.n, r.data());
+      for (std::size_t i = 0; i < n; ++i) r[i] = std::max(r[i], 1e-300);
+      terms_.mobility->evaluate(static_cast<int>(n), r.data(), v.data(), dv.data(), nullptr);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      double sum = rows.weight[i] * value[i];
+      if (has_reaction()) sum += 0.5 * q[flux_slots_][at + i] * q[flux_slots_][at + i] / (terms_.reaction * terms_.reaction);
+      sum *= dv[i];
+      for (std::size_t j = 0; !drift_.empty() && j < static_cast<std::size_t>(flux_slots_); ++j) sum += rows.drift[j][i] * q[j][at + i];
+      h[at + i] = rows.open[i] * sum;
+    }
+  });
+}
+
+void TransportCost::velocity(const RowPoints& row, const double* const* q, double* const* out, const double* rho) const {
+  chunks(row, [&](const RowPoints& p, int first) {
+    Rows rows;
+    load_media(p, rows);
+    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
+    std::array<Buffer, 6> scaled, gradient;
+    std::array<const double*, 6> slopes{};
+    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
+      slopes[j] = q[j] + first;
+      if (!terms_.weight) continue;
+      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
+      slopes[j] = scaled[j].data();
+    }
+    const auto g = pointers(gradient);
+    if (splitting_ == Splitting::Upwind)
+      terms_.hamiltonian.kinetic->gradient(p, slopes.data(), g.data());
+    else
+      terms_.hamiltonian.kinetic->gradient_true(p, slopes.data(), g.data());
+    alignas(64) Buffer r, v;
+    v.fill(1);
+    if (terms_.mobility) {
+      load(rho + first, p.n, r.data());
+      for (std::size_t i = 0; i < n; ++i) r[i] = std::max(r[i], 1e-300);
+      terms_.mobility->evaluate(static_cast<int>(n), r.data(), v.data(), nullptr, nullptr);
+      for (std::size_t i = 0; i < count; ++i) v[i] = rho[at + i] > 0 ? v[i] / r[i] : 0.0;
+    }
+    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j)
+      for (std::size_t i = 0; i < count; ++i) out[j][at + i] = rows.open[i] * (v[i] * gradient[j][i] + (drift_.empty() ? 0.0 : rows.drift[j][i]));
+    if (has_reaction())
+      for (std::size_t i = 0; i < count; ++i)
+        out[flux_slots_][at + i] = rows.open[i] * v[i] * q[flux_slots_][at + i] / (terms_.reaction * terms_.reaction);
+  });
+}
+
+void TransportCost::conjugate(const RowPoints& row, const double* a, const double* const* q, double* out, double* density, double terminal) const {
+  if (!separable()) throw InternalError("the conjugate of a transport cost is known for the mobility V = rho only");
+  const std::array<ScaledCoupling, 2> sum{{{&terms_.running, 1}, {&terms_.terminal, terminal}}};
+  chunks(row, [&](const RowPoints& p, int first) {
+    alignas(64) Buffer v;
+    std::array<const double*, 7> slopes{};
+    for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) slopes[j] = q[j] + first;
+    hamiltonian(p, slopes.data(), v.data());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) v[i] += a[first + static_cast<int>(i)];
+    wasserflow::conjugate({sum.data(), terminal > 0 ? std::size_t{2} : std::size_t{1}}, p, v.data(), out + first,
+                          density ? density + first : nullptr);
+    if (!blocks()) return;
+    Rows rows;
+    load_media(p, rows);
+    for (int i = 0; i < p.n; ++i) {
+      if (rows.open[static_cast<std::size_t>(i)] > 0) continue;
+      out[first + i] = 0;
+      if (density) density[first + i] = 0;
+    }
+  });
+}
+
+}  // namespace wasserflow
