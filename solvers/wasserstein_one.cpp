@@ -1,0 +1,178 @@
+#include "solvers/wasserstein_one.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "grids/reduce.hpp"
+#include "grids/support/errors.hpp"
+#include "solvers/grid_transfer.hpp"
+
+namespace wasserflow {
+namespace {
+
+constexpr double mass_tolerance = 1e-9, step_product = 0.99;
+
+/// Mass of a density that must not be negative.
+double mass_of(const Field& rho, const char* what) {
+  double least = 0;
+  for (const double v : rho.owned()) least = std::min(least, v);
+  least = global_min(rho.layout().comm(), least);
+  if (least < 0) throw InputError(fmt::format("the {} density is negative somewhere: its least value is {:.6g}", what, least));
+  const double mass = sum(rho) * rho.layout().grid().cell_volume();
+  if (!std::isfinite(mass)) throw InputError(fmt::format("the {} density is not finite everywhere", what));
+  if (!(mass > 0)) throw InputError(fmt::format("the {} density is 0 everywhere", what));
+  return mass;
+}
+
+W1Level level_of(const MinimalFlow& flow, const SlabLayout& layout, int iterations) {
+  W1Level level{{}, iterations, flow.upper() > 0 ? (flow.upper() - flow.lower()) / flow.upper() : 0};
+  for (int d = 0; d < 3; ++d) level.cells[static_cast<std::size_t>(d)] = layout.grid().cells(d);
+  return level;
+}
+
+/// Both fluxes of a coarse solution as the start on the next grid.
+void refine(MinimalFlow& coarse, MinimalFlow& fine) {
+  for (int d = 0; d < fine.flux().levels(); ++d) {
+    prolong(coarse.flux(), d, fine.flux(), d, d);
+    prolong(coarse.dual_flux(), d, fine.dual_flux(), d, d);
+  }
+  static_cast<void>(fine.project());
+  fine.reset();
+}
+
+}  // namespace
+
+void W1Parameters::validate() const {
+  const auto demand = [](bool good, const char* field, const char* interval, double value) {
+    if (!good) throw InputError(fmt::format("solver.{} must be {}, not {}", field, interval, value));
+  };
+  demand(gap > 0 && gap < 1, "tolerance", "in (0, 1)", gap);
+  demand(max_iterations >= 1, "max_iterations", ">= 1", max_iterations);
+  demand(check_every >= 1, "check_every", ">= 1", check_every);
+  demand(step > 0 && std::isfinite(step), "step", "> 0", step);
+  demand(relaxation >= 1 && relaxation < 2, "relaxation", "in [1, 2)", relaxation);
+  demand(coarsest >= 0, "coarsest", ">= 0", coarsest);
+  demand(coarse_gap > 0 && coarse_gap < 1, "coarse_tolerance", "in (0, 1)", coarse_gap);
+}
+
+W1Parameters W1Parameters::read(const Parameters& p) {
+  W1Parameters s;
+  const std::string norm = p.choice("ground_norm", "norm that measures how far mass moves: l1, l2 or linf", {"l1", "l2", "linf"}, "l2");
+  s.norm = norm == "l1" ? GroundNorm::L1 : norm == "l2" ? GroundNorm::L2 : GroundNorm::Linf;
+  s.gap = p.real("tolerance", "relative gap between the certified bounds at which the solve stops", s.gap, Range{0, 1, true, true});
+  s.max_iterations = p.integer("max_iterations", "iterations on the finest grid", s.max_iterations, Range::at_least(1));
+  s.check_every = p.integer("check_every", "iterations between evaluations of the bounds", s.check_every, Range::at_least(1));
+  s.step = p.real("step", "primal step in units of the root mean square of the flux of least L2 norm", s.step, Range::positive());
+  s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
+  s.coarsest = p.integer("coarsest", "start from coarser grids, down to this many cells along an axis; 0: from the grid itself", s.coarsest,
+                         Range::nonnegative());
+  s.coarse_gap = p.real("coarse_tolerance", "relative gap on coarser grids", s.coarse_gap, Range{0, 1, true, true});
+  return s;
+}
+
+WassersteinOne::WassersteinOne(const Field& source, const Field& target, const W1Parameters& parameters)
+    : parameters_(parameters), layout_(source.layout_ptr()), fine_(layout_, parameters.norm) {
+  parameters_.validate();
+  mass_ = mass_of(source, "source");
+  const double other = mass_of(target, "target");
+  if (std::fabs(mass_ - other) > mass_tolerance * std::max(mass_, other))
+    throw InputError(fmt::format(
+        "the masses differ, {:.10g} at the source and {:.10g} at the target: this distance is between densities of one mass. Scale one of them, or "
+        "take the unbalanced form of transport, in which mass may also be made and destroyed",
+        mass_, other));
+  Field& f = fine_.divergence();
+  const double *a = source.level(), *b = target.level();
+  for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i) f.level()[i] = a[i] - b[i];
+  const double mean = sum(f) / static_cast<double>(layout_->grid().size());
+  for (double& v : f.owned()) v -= mean;
+}
+
+Pdhg WassersteinOne::engine(double tau, double gap, int iterations) const {
+  double longest = 0;
+  for (const Axis& axis : layout_->grid().axes()) longest = std::max(longest, axis.length());
+  PdhgParameters e;
+  e.tolerance = 1e-13 * mass_ * longest;  // for equal densities
+  e.relative_tolerance = gap;
+  e.max_iterations = iterations;
+  e.check_every = parameters_.check_every;
+  e.rule = StepRule::Given;
+  e.step_product = step_product;
+  e.relaxation = parameters_.relaxation;
+  e.tau = tau;
+  e.sigma = step_product / tau;
+  return Pdhg(e);
+}
+
+void WassersteinOne::start_from_coarse(W1Result& result) {
+  const auto begin = [&](MinimalFlow& flow) {
+    flow.start();
+    const double scale = flow.rms_flux();
+    tau_ = scale > 0 ? parameters_.step * scale : 1;
+  };
+  std::vector<Field> sources;
+  if (parameters_.coarsest > 0)
+    for (LayoutPtr l = coarser(*layout_, parameters_.coarsest); l; l = coarser(*l, parameters_.coarsest)) {
+      Field f(l);
+      restrict_cells(sources.empty() ? fine_.divergence() : sources.back(), 0, f, 0);
+      sources.push_back(std::move(f));
+    }
+  if (sources.empty()) return begin(fine_);
+  std::unique_ptr<MinimalFlow> flow;
+  for (; !sources.empty(); sources.pop_back()) {
+    auto next = std::make_unique<MinimalFlow>(sources.back().layout_ptr(), parameters_.norm);
+    next->divergence().copy_level(0, sources.back(), 0);
+    if (flow)
+      refine(*flow, *next);
+    else
+      begin(*next);
+    flow = std::move(next);
+    const SolveReport report = engine(tau_, std::max(parameters_.gap, parameters_.coarse_gap), parameters_.max_iterations).solve(*flow);
+    result.levels.push_back(level_of(*flow, sources.back().layout(), report.iterations));
+  }
+  refine(*flow, fine_);
+}
+
+W1Result WassersteinOne::solve() {
+  W1Result result;
+  if (!resumed_) start_from_coarse(result);
+  std::optional<PdhgPosition> from;
+  if (resumed_) from = PdhgPosition{.iterations = iterations_, .weight = std::sqrt(step_product) / tau_};
+  resumed_ = false;
+  Pdhg loop = engine(tau_, parameters_.gap, parameters_.max_iterations);
+  loop.give_up = [&](const PdhgProgress& now) {
+    iterations_ = now.iteration;
+    if (from && now.iteration == from->iterations) return false;  // it was asked there before
+    result.stopped = monitor && monitor({iterations_, fine_.lower(), fine_.upper()});
+    return result.stopped;
+  };
+  const SolveReport report = loop.solve(fine_, from);
+  iterations_ = report.iterations;
+  result.reason = result.stopped ? StopReason::IterationLimit : report.reason;
+  result.iterations = iterations_;
+  result.lower = fine_.lower();
+  result.upper = result.distance = fine_.upper();
+  result.levels.push_back(level_of(fine_, *layout_, iterations_));
+  result.gap = result.levels.back().gap;
+  if (!result.stopped) static_cast<void>(fine_.project());  // without the rounding that many steps add up
+  const double scale = max_abs(fine_.divergence());
+  result.divergence_error = scale > 0 ? fine_.divergence_error() / scale : 0;
+  return result;
+}
+
+Field WassersteinOne::potential() {
+  Field phi = fine_.potential().clone();
+  if (fine_.slope() > 0)
+    for (double& v : phi.owned()) v /= fine_.slope();
+  return phi;
+}
+
+void WassersteinOne::restore(const State& state) {
+  fine_.restore(state.bounds);
+  tau_ = state.tau;
+  iterations_ = state.iterations;
+  resumed_ = true;
+}
+
+}  // namespace wasserflow
