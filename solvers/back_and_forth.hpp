@@ -1,0 +1,79 @@
+#pragma once
+/// Wasserstein-2 distance, map and geodesic of two densities by the back-and-forth method: no time axis, no blur.
+#include <memory>
+#include <vector>
+
+#include "grids/field.hpp"
+#include "solvers/pdhg.hpp"
+
+namespace wasserflow {
+
+struct BackAndForthParameters {
+  /// Stop when upper - lower <= tolerance * upper, both of W2^2 (half of it for W2); on every grid also when the dual value has gained less than a
+  /// fiftieth of it between two checks.
+  double tolerance = 1e-3;
+  int max_iterations = 200;   ///< on the given grid; each is a step of phi and one of psi
+  int level_iterations = 50;  ///< at most so many on each coarser grid
+  int check_every = 5;        ///< iterations between evaluations of the bounds
+  double first_step = 2;      ///< sigma = first_step / largest density, adapted from then on
+  bool nested = true;         ///< start from grids of half the size, down to coarsest_cells
+  int coarsest_cells = 16;    ///< along each axis, at least
+  bool moment_start = true;   ///< start from the optimal map between the Gaussians of the same means and covariances; else from the identity
+
+  /// Throws InputError naming the field and its interval.
+  void validate() const;
+};
+
+/// All figures belong to the point masses that the cells carry at their centres, W2 of which differs from that of the densities by at most half the
+/// cells' diagonals (in smooth cases by O(h^2)).
+struct [[nodiscard]] W2Result {
+  StopReason reason = StopReason::IterationLimit;  ///< also when the dual value no longer grows and the gap is above its tolerance
+  double distance = 0;                             ///< W2, the root of `squared`
+  double squared = 0;                              ///< mean of the bounds
+  /// Bounds of W2^2, certified to rounding whatever the iterates are, the best ones seen on the given grid: twice the dual value of potentials with
+  /// phi(x) + psi(y) <= |x - y|^2 / 2 at all pairs of points, and the cost of a plan with exactly these marginals (the map, with what it leaves amiss
+  /// rearranged).
+  double lower = 0, upper = 0;
+  double marginal_error = 0;        ///< H^-1 norm of rho1 - T#rho0
+  int iterations = 0;               ///< on the given grid
+  int levels = 1;                   ///< grids visited
+  std::vector<Residual> residuals;  ///< duality_gap (scale: upper), marginal (H^-1; scale: that of rho1 - rho0)
+};
+
+/// sup over phi, psi of  int phi rho0 + int psi rho1  subject to  phi(x) + psi(y) <= |x - y|^2 / 2:  ascent in the H^1 metric alternately in phi and
+/// in psi,
+///   phi += sigma (-Lap)^{-1} (rho0 - T_psi# rho1),  psi = phi^c,    psi += sigma (-Lap)^{-1} (rho1 - T_phi# rho0),  phi = psi^c,    T_phi = x - grad
+///   phi
+/// (Jacobs & Leger 2020), with sigma adapted to the gain (Armijo-Goldstein). Densities are cell averages on a box without flux through its border, in
+/// 1-D to 3-D; they may vanish in places. The answer does not depend on the number of ranks, bit for bit.
+class BackAndForth {
+ public:
+  /// Throws InputError: an axis that is not no_flux with its unknowns at cell centres; parameters out of range.
+  /// @note Collective.
+  explicit BackAndForth(LayoutPtr layout, const BackAndForthParameters& parameters = {});
+  ~BackAndForth();
+  BackAndForth(BackAndForth&&) noexcept;
+  BackAndForth& operator=(BackAndForth&&) noexcept;
+
+  /// Throws InputError on all ranks alike: values that are negative or not finite, no mass, masses that differ by more than 1e-10 of themselves. W2
+  /// is that of the densities divided by their mass.
+  /// @note Collective.
+  W2Result solve(const Field& rho0, const Field& rho1);
+
+  /// Kantorovich potentials of the last solve: phi of rho0, psi of rho1, each the c-transform of the other (MinimumOver::Neighborhood).
+  const Field& phi() const;
+  const Field& psi() const;
+  /// T(x) = x - grad phi(x) at the cell centres, a field an axis; meaningful where rho0 > 0.
+  /// @note Collective.
+  void map(std::vector<Field>& T);
+  /// Displacement interpolation ((1 - t) x + t T(x))# rho0, 0 <= t <= 1: the density at time t on the geodesic, which is also the barycentre with
+  /// weights 1 - t and t. Mass is kept to rounding, values are >= 0.
+  /// @note Collective.
+  void geodesic(double t, Field& rho);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wasserflow
