@@ -69,7 +69,7 @@ double bracketed_root(double low, double high, double x, F&& f) {
     (value < 0 ? low : high) = x;
     double next = x - value / derivative;
     if (!(next > low && next < high) || !(std::abs(next - x) < 0.7 * last))
-      next = high > 4 * low ? std::sqrt(larger(low, 1e-30 * high) * high) : 0.5 * (low + high);
+      next = high > 4 * low ? std::sqrt(larger(low, 1e-30 * high)) * std::sqrt(high) : 0.5 * (low + high);
     last = std::abs(next - x);
     x = next;
     if (last <= 1e-16 * x || high - low <= 2e-16 * high || high < 1e-290) break;
@@ -115,8 +115,9 @@ double upwind_alone(const ConvexPoints& at, double a, double ratio, double* w, d
     return h;
   };
   double unused = 0;
-  const double top = larger(least, a + ratio * hamiltonian(0, unused));
-  const double lambda = bracketed_root(least, top, least, [&](double x, double& f, double& f1) {
+  // Without a step for the density (it is given) H does not count, infinite or not.
+  const double top = ratio > 0 ? larger(least, a + ratio * hamiltonian(0, unused)) : least;
+  const double lambda = ratio == 0 ? least : bracketed_root(least, top, least, [&](double x, double& f, double& f1) {
     double derivative = 0;
     f = x - a - ratio * hamiltonian(x, derivative);
     f1 = 1 - ratio * derivative;
@@ -192,7 +193,7 @@ void upwind_prox(const ConvexPoints& at, const ProxSteps& steps, double* u0, dou
     for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) sum[i] += f[jj][i] - bottom[i];
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-    const bool active = a[i] + ratio * sum[i] > 0;
+    const bool active = (ratio > 0 ? a[i] + ratio * sum[i] : a[i]) > 0;
     done[i] = active ? 0.0 : 1.0;
     double curvature[6], reach[6];
     for (std::size_t j = 0; j < static_cast<std::size_t>(slots); ++j) {
@@ -344,7 +345,7 @@ double central_inner(const ConvexPoints& at, double lambda, const double* v, dou
 template <int D>
 double central_alone(const ConvexPoints& at, double a, double ratio, const double* v, double top, double* b) {
   double unused = 0;
-  const double lambda = bracketed_root(0.0, top, larger(a, 0.0), [&](double x, double& f, double& f1) {
+  const double lambda = ratio == 0 ? larger(a, 0.0) : bracketed_root(0.0, top, larger(a, 0.0), [&](double x, double& f, double& f1) {
     std::copy_n(v, D, b);
     double derivative = 0;
     f = x - a - ratio * central_inner<D>(at, x, v, b, derivative);
@@ -375,7 +376,7 @@ void central(const ConvexPoints& at, const ProxSteps& steps, double* u0, double*
   }
   at.law->evaluate(at.p, at.c, rows.data(), h.data(), gs.data(), hs.data());
   for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
-    top[i] = a[i] + ratio * h[i];
+    top[i] = ratio > 0 ? a[i] + ratio * h[i] : a[i];
     open[i] = top[i] > 0 ? 1.0 : 0.0;
     double squares = 0, product = 0;
     for (std::size_t d = 0; d < D; ++d) squares += v[d][i] * v[d][i], product += v[d][i] * g[d][i];
