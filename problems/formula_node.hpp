@@ -85,40 +85,72 @@ void visit_operation(Op op, Visit&& visit) {
   constexpr std::false_type plain;
   constexpr std::true_type library;
   switch (op) {
-    case Op::Negate: return visit([](double a) { return -a; }, plain);
-    case Op::Sin: return visit([](double a) { return std::sin(a); }, library);
-    case Op::Cos: return visit([](double a) { return std::cos(a); }, library);
-    case Op::Tan: return visit([](double a) { return std::tan(a); }, library);
-    case Op::Asin: return visit([](double a) { return std::asin(a); }, library);
-    case Op::Acos: return visit([](double a) { return std::acos(a); }, library);
-    case Op::Atan: return visit([](double a) { return std::atan(a); }, library);
-    case Op::Sinh: return visit([](double a) { return std::sinh(a); }, library);
-    case Op::Cosh: return visit([](double a) { return std::cosh(a); }, library);
-    case Op::Tanh: return visit([](double a) { return std::tanh(a); }, library);
-    case Op::Exp: return visit([](double a) { return std::exp(a); }, library);
-    case Op::Log: return visit([](double a) { return std::log(a); }, library);
-    case Op::Sqrt: return visit([](double a) { return std::sqrt(a); }, plain);
-    case Op::Abs: return visit([](double a) { return std::fabs(a); }, plain);
-    case Op::Sign: return visit([](double a) { return (a > 0 ? 1.0 : 0.0) - (a < 0 ? 1.0 : 0.0); }, plain);
-    case Op::Floor: return visit([](double a) { return std::floor(a); }, plain);
-    case Op::Heaviside: return visit([](double a) { return a >= 0 ? 1.0 : 0.0; }, plain);
-    case Op::Add: return visit([](double a, double b) { return a + b; }, plain);
-    case Op::Subtract: return visit([](double a, double b) { return a - b; }, plain);
-    case Op::Multiply: return visit([](double a, double b) { return a * b; }, plain);
-    case Op::Divide: return visit([](double a, double b) { return a / b; }, plain);
-    case Op::Power: return visit([](double a, double b) { return std::pow(a, b); }, library);
-    case Op::Atan2: return visit([](double a, double b) { return std::atan2(a, b); }, library);
-    case Op::Min: return visit([](double a, double b) { return b < a ? b : a; }, plain);
-    case Op::Max: return visit([](double a, double b) { return b > a ? b : a; }, plain);
-    case Op::Mod: return visit([](double a, double b) { return a - b * std::floor(a / b); }, plain);
-    case Op::Less: return visit([](double a, double b) { return a < b ? 1.0 : 0.0; }, plain);
-    case Op::LessEqual: return visit([](double a, double b) { return a <= b ? 1.0 : 0.0; }, plain);
-    case Op::Equal: return visit([](double a, double b) { return a == b ? 1.0 : 0.0; }, plain);
-    case Op::NotEqual: return visit([](double a, double b) { return a != b ? 1.0 : 0.0; }, plain);
-    case Op::If: return visit([](double a, double b, double c) { return a != 0 ? b : c; }, plain);
+    case Op::Negate:
+      return visit([](double a) { return -a; }, plain);
+    case Op::Sin:
+      return visit([](double a) { return std::sin(a); }, library);
+    case Op::Cos:
+      return visit([](double a) { return std::cos(a); }, library);
+    case Op::Tan:
+      return visit([](double a) { return std::tan(a); }, library);
+    case Op::Asin:
+      return visit([](double a) { return std::asin(a); }, library);
+    case Op::Acos:
+      return visit([](double a) { return std::acos(a); }, library);
+    case Op::Atan:
+      return visit([](double a) { return std::atan(a); }, library);
+    case Op::Sinh:
+      return visit([](double a) { return std::sinh(a); }, library);
+    case Op::Cosh:
+      return visit([](double a) { return std::cosh(a); }, library);
+    case Op::Tanh:
+      return visit([](double a) { return std::tanh(a); }, library);
+    case Op::Exp:
+      return visit([](double a) { return std::exp(a); }, library);
+    case Op::Log:
+      return visit([](double a) { return std::log(a); }, library);
+    case Op::Sqrt:
+      return visit([](double a) { return std::sqrt(a); }, plain);
+    case Op::Abs:
+      return visit([](double a) { return std::fabs(a); }, plain);
+    case Op::Sign:
+      return visit([](double a) { return (a > 0 ? 1.0 : 0.0) - (a < 0 ? 1.0 : 0.0); }, plain);
+    case Op::Floor:
+      return visit([](double a) { return std::floor(a); }, plain);
+    case Op::Heaviside:
+      return visit([](double a) { return a >= 0 ? 1.0 : 0.0; }, plain);
+    case Op::Add:
+      return visit([](double a, double b) { return a + b; }, plain);
+    case Op::Subtract:
+      return visit([](double a, double b) { return a - b; }, plain);
+    case Op::Multiply:
+      return visit([](double a, double b) { return a * b; }, plain);
+    case Op::Divide:
+      return visit([](double a, double b) { return a / b; }, plain);
+    case Op::Power:
+      return visit([](double a, double b) { return std::pow(a, b); }, library);
+    case Op::Atan2:
+      return visit([](double a, double b) { return std::atan2(a, b); }, library);
+    case Op::Min:
+      return visit([](double a, double b) { return b < a ? b : a; }, plain);
+    case Op::Max:
+      return visit([](double a, double b) { return b > a ? b : a; }, plain);
+    case Op::Mod:
+      return visit([](double a, double b) { return a - b * std::floor(a / b); }, plain);
+    case Op::Less:
+      return visit([](double a, double b) { return a < b ? 1.0 : 0.0; }, plain);
+    case Op::LessEqual:
+      return visit([](double a, double b) { return a <= b ? 1.0 : 0.0; }, plain);
+    case Op::Equal:
+      return visit([](double a, double b) { return a == b ? 1.0 : 0.0; }, plain);
+    case Op::NotEqual:
+      return visit([](double a, double b) { return a != b ? 1.0 : 0.0; }, plain);
+    case Op::If:
+      return visit([](double a, double b, double c) { return a != 0 ? b : c; }, plain);
     case Op::Constant:
     case Op::Variable:
-    case Op::IntegerPower: break;
+    case Op::IntegerPower:
+      break;
   }
 }
 

@@ -13,9 +13,9 @@
 /// Perspective function (support function of the convex set C = {(a, b): a + Hh(b) <= 0}):
 ///   Phi*(rho, m) = rho Lh(m/rho) for rho > 0, lsc closure at rho = 0, +infinity for rho < 0;
 ///   prox(u) = argmin_(rho, m) Phi*(rho, m) + (rho - u_0)^2 / (2 sigma_rho) + sum_j (m_j - u_j)^2 / (2 sigma_m);
-/// for sigma_rho = sigma_m = sigma it is u - sigma Proj_C(u/sigma) (Moreau). Two step sizes make an anisotropic dual metric: it keeps PDHG fast at
-/// large time steps. KKT: if u_0/sigma_rho + Hh(u_j/sigma_m) <= 0 the result is 0. Otherwise rho > 0 is the unique root of an increasing scalar
-/// function of rho,
+/// for sigma_rho = sigma_m = sigma it is u - sigma Proj_C(u/sigma) (Moreau). Two step sizes make an anisotropic dual metric: it keeps PDHG fast at large
+/// time steps.
+/// KKT: if u_0/sigma_rho + Hh(u_j/sigma_m) <= 0 the result is 0. Otherwise rho > 0 is the unique root of an increasing scalar function of rho,
 ///   rho = u_0 + sigma_rho Hh(b), m_j = rho dHh/dq_j(b), b_j = (u_j - m_j)/sigma_m.
 /// Source: Chambolle & Pock 2011; Papadakis, Peyre, Oudet 2014 (quadratic case); derivation for the general case from Moreau's identity.
 #include <array>
@@ -65,9 +65,9 @@ using HamiltonianPtr = std::unique_ptr<Hamiltonian>;
 ///   drift     b(x,t): one function an axis,   H += b . p
 ///   potential f(x,t): a function,             H += f
 struct HamiltonianTerms {
-  HamiltonianPtr kinetic;          ///< H without drift and potential
-  std::vector<FunctionPtr> drift;  ///< empty when there is none
-  FunctionPtr potential;           ///< nullptr when there is none
+  HamiltonianPtr kinetic;            ///< H without drift and potential
+  std::vector<FunctionPtr> drift;    ///< empty when there is none
+  FunctionPtr potential;             ///< nullptr when there is none
 };
 HamiltonianTerms read_hamiltonian(const Parameters& p, int dim);
 

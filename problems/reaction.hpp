@@ -25,8 +25,8 @@ class Reaction {
 };
 using ReactionPtr = std::shared_ptr<const Reaction>;
 
-/// Reads [reaction]: `type` one of reaction_types(), `species` and `rates` (one formula a species in the species' names, x, y, z, t and `constants`)
-/// for type "formula". Derivatives of formulas are symbolic. Throws InputError at the key at fault.
+/// Reads [reaction]: `type` one of reaction_types(), `species` and `rates` (one formula a species in the species' names, x, y, z, t and `constants`) for
+/// type "formula". Derivatives of formulas are symbolic. Throws InputError at the key at fault.
 ReactionPtr read_reaction(const Parameters& p, int dim);
 /// Names in problem files with what they are: formula, schnakenberg, gray_scott, predator_prey, fitzhugh_nagumo, ...
 const std::vector<std::pair<std::string, std::string>>& reaction_types();

@@ -56,8 +56,8 @@ struct ReactionDiffusionEquation {
 };
 
 /// Reads [equation] and [reaction]. equation.type: allen_cahn, cahn_hilliard, functionalised_cahn_hilliard, reaction_diffusion, gradient_flow
-/// (G and L as lists of "laplacian" and { sigma = ... } / { mobility = ... }); keys a, b, sigma, mobility, potential, eps, eta, diffusion (one number
-/// a species), discretization ("difference", "spectral"). Throws InputError at the key at fault.
+/// (G and L as lists of "laplacian" and { sigma = ... } / { mobility = ... }); keys a, b, sigma, mobility, potential, eps, eta, diffusion (one number a
+/// species), discretization ("difference", "spectral"). Throws InputError at the key at fault.
 ReactionDiffusionEquation read_reaction_diffusion(const Parameters& root, const Grid& grid);
 const std::vector<std::pair<std::string, std::string>>& reaction_diffusion_types();
 
