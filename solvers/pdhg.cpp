@@ -67,6 +67,16 @@ double worst(const std::vector<Residual>& residuals) {
 
 constexpr double largest = 1e9;  // bound of the weight and of its inverse
 
+// With a forward step of Lipschitz constant L relaxation r demands 1 / tau - sigma norm^2 >= L / (2 (2 - r)): beyond 3/2 steps get short for little.
+constexpr double forward_relaxation = 1.5;
+
+/// The longest s with s^2 <= product / norm^2 and w / s - s w norm^2 >= bound / 2 (Condat 2013, theorem 3.1).
+double forward_step(double product, double norm_squared, double bound, double weight) {
+  const double norm = std::sqrt(norm_squared), b = bound / (2 * weight * norm);
+  const double s = (std::sqrt(b * b + 4) - b) / (2 * norm);  // root of 1 - s^2 norm^2 = b norm s
+  return std::min(s, std::sqrt(product) / norm);
+}
+
 /// Malitsky & Pock 2018, Algorithm 1: the state of the step length between iterations.
 struct LineSearch {
   double tau = 0;
@@ -102,20 +112,26 @@ void PdhgParameters::validate() const {
   demand(balance_up > 1, "balance_up", "> 1", balance_up);
   demand(balance_down > 1, "balance_down", "> 1", balance_down);
   demand(balance_factor > 1, "balance_factor", "> 1", balance_factor);
+  demand(balance_limit >= 1, "balance_limit", ">= 1", balance_limit);
+  demand(balance_iterations >= 0, "balance_iterations", ">= 0", balance_iterations);
+  demand(min_iterations >= 0, "min_iterations", ">= 0", min_iterations);
   demand(relaxation >= 1 && relaxation < 2, "relaxation", "in [1, 2)", relaxation);
   demand(restart_every >= 0, "restart_every", ">= 0", restart_every);
   if (rule == StepRule::MalitskyPock && relaxation != 1) throw InputError("solver.relaxation must be 1 with solver.steps = \"malitsky_pock\"");
 }
 
-PdhgParameters PdhgParameters::read(const Parameters& p) {
-  PdhgParameters s;
+PdhgParameters PdhgParameters::read(const Parameters& p, const PdhgParameters& defaults) {
+  PdhgParameters s = defaults;
   s.tolerance = p.real("tolerance", "absolute tolerance of every residual (mean |R|, units of phi over time)", s.tolerance, Range::nonnegative());
   s.relative_tolerance =
       p.real("relative_tolerance", "tolerance relative to the scale of each residual", s.relative_tolerance, Range{0, 1, false, true});
   s.max_iterations = p.integer("max_iterations", "iterations a solve (a window) may take", s.max_iterations, Range::at_least(1));
   s.check_every = p.integer("check_every", "iterations between evaluations of the residuals", s.check_every, Range::at_least(1));
   const std::string rule = p.choice("steps", "step sizes: balanced (weight adapts to the residuals), fixed, malitsky_pock (line search)",
-                                    {"balanced", "fixed", "malitsky_pock"}, "balanced");
+                                    {"balanced", "fixed", "malitsky_pock"},
+                                    s.rule == StepRule::Fixed      ? "fixed"
+                                    : s.rule == StepRule::Balanced ? "balanced"
+                                                                   : "malitsky_pock");
   s.rule = rule == "fixed" ? StepRule::Fixed : rule == "balanced" ? StepRule::Balanced : StepRule::MalitskyPock;
   s.weight = p.real("weight", "primal weight w at the start, in units of the problem's scales: tau = s/w, sigma = s*w", s.weight, Range::positive());
   s.balance_up = p.real("balance_up", "w grows when the dual residual exceeds this times the primal one", s.balance_up, Range{1, 1e300, true, false});
@@ -154,7 +170,11 @@ SolveReport Pdhg::solve(SaddlePoint& problem, const std::optional<PdhgPosition>&
   const bool search = par.rule == StepRule::MalitskyPock;
   const bool given = par.rule == StepRule::Given;
   if (given) weight_ = std::sqrt(par.sigma / par.tau);
-  report.step = given ? std::sqrt(par.tau * par.sigma) : std::sqrt(par.step_product / (search ? 1.0 : problem.operator_norm_squared()));
+  const double norm_squared = given || search ? 1.0 : problem.operator_norm_squared();
+  report.step = given ? std::sqrt(par.tau * par.sigma) : std::sqrt(par.step_product / norm_squared);
+  const double lipschitz = given || search ? 0 : problem.forward_lipschitz();
+  const double relaxation = lipschitz > 0 ? std::min(par.relaxation, forward_relaxation) : par.relaxation;
+  const double least_weight = std::max(weight_ / par.balance_limit, 1 / largest), largest_weight = std::min(weight_ * par.balance_limit, largest);
   LineSearch line;
   line.tau = report.step / weight_;
   Average average;
@@ -221,23 +241,26 @@ SolveReport Pdhg::solve(SaddlePoint& problem, const std::optional<PdhgPosition>&
       }
       report.step = line.tau * weight_;
     } else {
+      if (lipschitz > 0) report.step = forward_step(par.step_product, norm_squared, lipschitz / (2 - relaxation), weight_);
       const double tau = given ? par.tau : report.step / weight_;
       const double sigma = given ? par.sigma : report.step * weight_;
       // The balance is looked at on the iteration before a check.
-      const bool measure = par.rule == StepRule::Balanced && (k + 1) % par.check_every == 0;
-      problem.primal_step(tau, par.relaxation);
-      const double primal_error = measure ? problem.primal_error(tau, par.relaxation) : 0;
-      const double dual_error = problem.dual_step(sigma, par.relaxation, measure) / sigma;
+      const bool before_check = (k + 1) % par.check_every == 0 || k + 1 == par.max_iterations;
+      const bool balance = par.rule == StepRule::Balanced && (k + 1) % par.check_every == 0 && k < par.balance_iterations;
+      const bool measure = balance || (before_check && problem.measures_steps());
+      problem.primal_step(tau, relaxation);
+      const double primal_error = measure ? problem.primal_error(tau, relaxation) : 0;
+      const double dual_error = problem.dual_step(sigma, relaxation, measure) / sigma;
       report.operator_passes += measure ? 4 : 3;
-      if (measure) {
+      if (balance) {
         // While a face of the dual constraint is being crossed x stands still and y moves with constant speed sigma |residual|: only a larger sigma
         // helps. The factors of one solve have a finite product, so that changes cannot go on for ever and the fixed-step theory applies in the end.
         const double factor = 1 + (par.balance_factor - 1) * std::pow(0.8, report.weight_changes);
         const double before = weight_;
         if (dual_error > par.balance_up * primal_error)
-          weight_ = std::min(weight_ * factor, largest);
+          weight_ = std::min(weight_ * factor, largest_weight);
         else if (primal_error > par.balance_down * dual_error)
-          weight_ = std::max(weight_ / factor, 1 / largest);
+          weight_ = std::max(weight_ / factor, least_weight);
         if (weight_ != before) ++report.weight_changes;
       }
     }

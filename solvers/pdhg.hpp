@@ -34,12 +34,15 @@ struct PdhgParameters {
   double balance_up = 20;     ///< Balanced: w *= balance_factor when dual residual > balance_up * primal residual
   double balance_down = 30;   ///< Balanced: w /= balance_factor when primal residual > balance_down * dual residual
   double balance_factor = 10;
-  double relaxation = 1;  ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
-  int restart_every = 0;  ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
+  double balance_limit = 1e300;      ///< >= 1: w stays within this factor of the one at the start of a solve
+  int balance_iterations = 1000000;  ///< w changes in the first so many iterations of a solve only
+  double relaxation = 1;             ///< in [1, 2): over-relaxation of both iterates (Condat 2013); not with MalitskyPock
+  int restart_every = 0;             ///< 0: never; else candidate restarts at the average of the last iterates every so many iterations (PDLP)
 
   /// Throws InputError naming the field and its interval.
   void validate() const;
-  static PdhgParameters read(const Parameters& solver);
+  static PdhgParameters read(const Parameters& solver) { return read(solver, PdhgParameters()); }
+  static PdhgParameters read(const Parameters& solver, const PdhgParameters& defaults);
 };
 
 enum class StopReason {

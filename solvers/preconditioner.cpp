@@ -110,6 +110,7 @@ SpectralPreconditioner SpectralPreconditioner::hamilton_jacobi(LayoutPtr layout,
 void SpectralPreconditioner::set(const TimeOperator& time, const AxisSymbols& viscosity, const AxisSymbols& gradient, double shift) {
   if (!(time.dt > 0)) throw InputError(fmt::format("preconditioner: dt = {} must be > 0", time.dt));
   if (!(time.theta >= 0 && time.theta <= 1)) throw InputError(fmt::format("preconditioner: theta = {} must be in [0, 1]", time.theta));
+  if (!(time.end_weight > 0)) throw InputError(fmt::format("preconditioner: end_weight = {} must be > 0", time.end_weight));
   if (!(shift >= 0)) throw InputError(fmt::format("preconditioner: shift = {} must be >= 0", shift));
   const auto table = [&](const AxisSymbols& symbols, int axis, const char* what) { return padded(symbols, axis, transform_.modes(axis), what); };
   const int rows = transform_.row_axis(), columns = transform_.column_axis(), outer = transform_.outer_axis();
@@ -146,9 +147,10 @@ void SpectralPreconditioner::solve_block(const ModeBlock& block) {
   m.b0 = -inverse_dt;
   m.b1 = 1 - time_.theta;
   // Of a^2 and b^2 every diagonal entry has both, but for a corner.
-  m.first_a = planning && block.levels == 1 ? 0 : 1;
+  const double end = planning ? 0 : time_.ends == TimeEnds::FreeEnd ? 1 / time_.end_weight : 1;
+  m.first_a = block.levels == 1 ? end : 1;
   m.first_b = initial && block.levels > 1 ? 1 : 0;
-  m.last_a = planning ? 0 : 1;
+  m.last_a = end;
   m.last_b = initial ? 0 : 1;
   m.null_entry = planning ? inverse_dt * inverse_dt : 0;
   m.v = v_column_.data();

@@ -20,6 +20,7 @@ struct TimeOperator {
   double dt = 1;     ///< > 0
   double theta = 1;  ///< weight of the viscous term at the newer level, in [0, 1]
   TimeEnds ends = TimeEnds::InitialValue;
+  double end_weight = 1;  ///< > 0, FreeEnd: weight M of the free end in the metric of densities, T = A diag(1, ..., 1, 1 / M) A^T
 };
 
 /// Symbols that are sums over axes: one vector an axis, entry k for mode k (as many as SpectralTransform::modes; more are ignored).

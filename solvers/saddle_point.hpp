@@ -18,8 +18,8 @@ struct Residual {
 /// The saddle point
 ///   min over x, max over y of  <K x, y> - F*(y) + <c, x>,
 /// x in the metric P (preconditioner), y in a diagonal metric D: what an equation gives to the engine (Pdhg). The problem owns the iterates
-/// (x, y) and the extrapolated point xb, so that its steps can be fused sweeps. F* is convex with a simple proximal map; sign convention as in Chambolle & Pock 2011.
-/// All members are collective over the ranks of the fields.
+/// (x, y) and the extrapolated point xb, so that its steps can be fused sweeps. F* is convex with a simple proximal map; sign convention as in
+/// Chambolle & Pock 2011. All members are collective over the ranks of the fields.
 class SaddlePoint {
  public:
   virtual ~SaddlePoint() = default;
@@ -31,6 +31,10 @@ class SaddlePoint {
   /// An upper bound of || D^{1/2} K P^{-1/2} ||^2; steps satisfy tau sigma norm < 4/3 (1 with relaxation). Not asked for by StepRule::Given.
   virtual double operator_norm_squared();
 
+  /// Lipschitz constant (in the metric P) of the gradient of a smooth convex term h(x) that the primal step takes explicitly, d = -P^{-1} (K^T y + c
+  /// + grad h(x)) (Condat 2013; Vu 2013); 0 when there is none. Steps are shortened for it.
+  virtual double forward_lipschitz() { return 0; }
+
   /// d = -P^{-1} (K^T y + c);  xb = x + 2 tau d;  x += relaxation tau d.
   virtual void primal_step(double tau, double relaxation) = 0;
   /// yh = argmin F*(y') - <K xb, y'> + ||y' - y||^2 / (2 sigma);  y += relaxation (yh - y). Returns ||yh - y|| in the metric of y when
@@ -39,6 +43,8 @@ class SaddlePoint {
 
   /// What termination looks at; the first one is shown in the progress line.
   virtual std::vector<Residual> residuals() = 0;
+  /// residuals() are by-products of the last step: the engine measures (primal_error, `measure`) the step before every check.
+  virtual bool measures_steps() const { return false; }
 
   // Problems that run with StepRule::Given alone need nothing of what follows; the functions that a step rule needs and a problem lacks throw
   // InternalError.

@@ -1,0 +1,348 @@
+#include "solvers/staggered_operator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "grids/reduce.hpp"
+#include "grids/support/errors.hpp"
+
+namespace wasserflow {
+namespace {
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
+}  // namespace
+
+void StaggeredOperator::Combination::add(double factor, const double* level) {
+  for (int k = 0; k < terms; ++k)
+    if (base[index(k)] == level) {
+      c[index(k)] += factor;
+      return;
+    }
+  base[index(terms)] = level;
+  c[index(terms++)] = factor;
+}
+
+void StaggeredOperator::Combination::row(std::ptrdiff_t offset, int n, double* __restrict out) const {
+  if (terms == 0) {
+    std::fill_n(out, n, 0.0);
+    return;
+  }
+  const double* const a = base[0] + offset;
+  const double* const b = terms > 1 ? base[1] + offset : a;
+  const double c0 = c[0], c1 = terms > 1 ? c[1] : 0;
+  for (int i = 0; i < n; ++i) out[i] = c0 * a[i] + c1 * b[i];
+  for (int k = 2; k < terms; ++k) {
+    const double* const u = base[index(k)] + offset;
+    const double ck = c[index(k)];
+    for (int i = 0; i < n; ++i) out[i] += ck * u[i];
+  }
+}
+
+double StaggeredOperator::Combination::at(std::ptrdiff_t offset) const {
+  double value = 0;
+  row(offset, 1, &value);
+  return value;
+}
+
+StaggeredOperator::StaggeredOperator(LayoutPtr layout, const Setting& setting)
+    : layout_(std::move(layout)), setting_(setting), dim_(layout_->dim()), end_weight_(setting.free_end ? setting.steps : 1) {
+  const Grid& grid = layout_->grid();
+  if (setting.steps < 1) throw InputError(fmt::format("transport in time needs at least 1 step, not {}", setting.steps));
+  if (!(setting.dt > 0)) throw InputError(fmt::format("the time step of transport must be > 0, not {}", setting.dt));
+  if (!(setting.viscosity >= 0)) throw InputError(fmt::format("the viscosity must be >= 0, not {}", setting.viscosity));
+  if (!(setting.speed > 0)) throw InputError(fmt::format("the speed scale must be > 0, not {}", setting.speed));
+  if (layout_->ghost() < 1) throw InternalError("staggered grids need one ghost plane");
+  AxisSymbols viscosity, gradient;
+  for (int d = 0; d < dim_; ++d) {
+    const Axis& axis = grid.axis(d);
+    if (axis.boundary != Boundary::Periodic && axis.boundary != Boundary::NoFlux)
+      throw InputError(fmt::format("densities that are transported need periodic or no_flux axes, not {}", name(axis.boundary)));
+    inverse_h_[index(d)] = 1 / axis.spacing();
+    for (double lambda : laplacian_symbol(axis, axis.cells)) {
+      viscosity.axis[index(d)].push_back(setting.viscosity * lambda);
+      gradient.axis[index(d)].push_back(setting.speed * setting.speed * lambda);
+    }
+  }
+  TimeOperator time{setting.dt, setting.theta, setting.free_end ? TimeEnds::FreeEnd : TimeEnds::Planning};
+  time.end_weight = end_weight_;
+  metric_ = std::make_unique<SpectralPreconditioner>(layout_, setting.steps, time, viscosity, gradient,
+                                                     setting.reaction ? setting.speed * setting.speed : 0);
+  const auto longest = static_cast<std::size_t>(dim_ == 1 ? layout_->owned() : grid.cells(0));
+  row_.resize(longest);
+  error_.resize(longest);
+  for (auto& row : lap_) row.resize(longest);
+}
+
+double StaggeredOperator::norm_squared() const {
+  // Rows of K K^T: means of two nodes, 1; with the weighted end Gershgorin's circle of the last node (see the header for M).
+  return setting_.free_end ? 1 + 0.25 / end_weight_ + 0.25 / std::sqrt(end_weight_) : 1;
+}
+
+StaggeredState StaggeredOperator::make_state() const {
+  StaggeredState x;
+  x.rho = Field(layout_, setting_.steps + 1);
+  for (int d = 0; d < dim_; ++d) x.m.emplace_back(layout_, setting_.steps);
+  if (setting_.reaction) x.z = Field(layout_, setting_.steps);
+  return x;
+}
+
+CentredState StaggeredOperator::make_centred() const {
+  CentredState y;
+  y.rho = Field(layout_, setting_.steps);
+  for (int d = 0; d < dim_; ++d) y.m.emplace_back(layout_, setting_.steps);
+  if (setting_.reaction) y.z = Field(layout_, setting_.steps);
+  if (setting_.free_end) y.end = Field(layout_);
+  return y;
+}
+
+void StaggeredOperator::exchange_for_continuity(StaggeredState& x) const {
+  x.m.back().exchange_ghosts();
+  if (setting_.viscosity > 0) x.rho.exchange_ghosts();
+}
+
+void StaggeredOperator::exchange_for_interpolation(StaggeredState& x) const { x.m.back().exchange_ghosts(); }
+
+void StaggeredOperator::exchange(CentredState& y) const {
+  y.m.back().exchange_ghosts();
+  if (setting_.viscosity > 0) {
+    y.rho.exchange_ghosts();
+    if (y.end) y.end.exchange_ghosts();
+  }
+}
+
+StaggeredOperator::Place StaggeredOperator::place(std::ptrdiff_t offset, int n) const {
+  const SlabLayout& layout = *layout_;
+  const Grid& grid = layout.grid();
+  Place at;
+  const auto periodic = [&](int d) { return grid.axis(d).boundary == Boundary::Periodic; };
+  if (dim_ == 1) {
+    const std::ptrdiff_t first = layout.first() + offset;
+    at.left = offset - 1;
+    at.right = offset + n;
+    at.has_left = periodic(0) || first > 0;
+    at.has_right = periodic(0) || first + n < layout.slow_cells();
+    return at;
+  }
+  at.has_left = at.has_right = periodic(0);
+  at.left = at.has_left ? offset + n - 1 : offset;
+  at.right = at.has_right ? offset : offset + n - 1;
+  const std::ptrdiff_t plane = layout.plane();
+  const auto slow = index(dim_ - 1);
+  const std::ptrdiff_t k = layout.first() + offset / plane;
+  at.has_down[slow] = periodic(dim_ - 1) || k > 0;
+  at.has_up[slow] = periodic(dim_ - 1) || k + 1 < layout.slow_cells();
+  at.down[slow] = at.has_down[slow] ? offset - plane : offset;
+  at.up[slow] = at.has_up[slow] ? offset + plane : offset;
+  if (dim_ == 3) {
+    const std::ptrdiff_t nx = grid.cells(0), j = offset % plane / nx, last = grid.cells(1) - 1;
+    at.has_down[1] = periodic(1) || j > 0;
+    at.has_up[1] = periodic(1) || j < last;
+    at.down[1] = j > 0 ? offset - nx : periodic(1) ? offset + last * nx : offset;
+    at.up[1] = j < last ? offset + nx : periodic(1) ? offset - last * nx : offset;
+  }
+  return at;
+}
+
+void StaggeredOperator::add_adjoint_node(const CentredState& y, int node, double factor, Combination& to) const {
+  if (node == 0 || node > last_free()) return;
+  const bool end = node == setting_.steps;
+  const double f = end ? factor / end_weight_ : factor;
+  to.add(0.5 * f, y.rho.level(node - 1));
+  if (end)
+    to.add(f, y.end.level());
+  else
+    to.add(0.5 * f, y.rho.level(node));
+}
+
+void StaggeredOperator::add_laplacian(const Combination& u, const Place& at, std::ptrdiff_t offset, int n, double factor, double* __restrict out) {
+  double* const centre = lap_[0].data();
+  u.row(offset, n, centre);
+  double weight = factor * inverse_h_[0] * inverse_h_[0];
+  const double left = at.has_left ? u.at(at.left) : centre[0], right = at.has_right ? u.at(at.right) : centre[n - 1];
+  if (n == 1) {
+    out[0] += weight * ((left + right) - 2 * centre[0]);
+  } else {
+    out[0] += weight * ((left + centre[1]) - 2 * centre[0]);
+    for (int i = 1; i + 1 < n; ++i) out[i] += weight * ((centre[i - 1] + centre[i + 1]) - 2 * centre[i]);
+    out[n - 1] += weight * ((centre[n - 2] + right) - 2 * centre[n - 1]);
+  }
+  double* const down = lap_[1].data();
+  double* const up = lap_[2].data();
+  for (int d = 1; d < dim_; ++d) {
+    weight = factor * inverse_h_[index(d)] * inverse_h_[index(d)];
+    u.row(at.down[index(d)], n, down);
+    u.row(at.up[index(d)], n, up);
+    for (int i = 0; i < n; ++i) out[i] += weight * ((down[i] + up[i]) - 2 * centre[i]);
+  }
+}
+
+void StaggeredOperator::add_laplacian_row(const Field& u, int level, std::ptrdiff_t offset, int n, double factor, double* out) {
+  Combination c;
+  c.add(1, u.level(level));
+  add_laplacian(c, place(offset, n), offset, n, factor, out);
+}
+
+void StaggeredOperator::continuity_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* __restrict out) {
+  const Place at = place(offset, n);
+  Combination time;
+  time.add(1 / setting_.dt, x.rho.level(level + 1));
+  time.add(-1 / setting_.dt, x.rho.level(level));
+  time.row(offset, n, out);
+  for (int d = 0; d < dim_; ++d) {
+    const double* const m = x.m[index(d)].level(level);
+    const double* const high = m + offset;
+    const double f = setting_.speed * inverse_h_[index(d)];
+    if (d == 0) {
+      out[0] += f * ((n > 1 || at.has_right ? high[0] : 0) - (at.has_left ? m[at.left] : 0));
+      for (int i = 1; i + 1 < n; ++i) out[i] += f * (high[i] - high[i - 1]);
+      if (n > 1) out[n - 1] += f * ((at.has_right ? high[n - 1] : 0) - high[n - 2]);
+      continue;
+    }
+    const double* const low = m + at.down[index(d)];
+    const double fh = at.has_up[index(d)] ? f : 0, fl = at.has_down[index(d)] ? f : 0;
+    for (int i = 0; i < n; ++i) out[i] += fh * high[i] - fl * low[i];
+  }
+  if (setting_.viscosity > 0) {
+    Combination v;
+    v.add(setting_.theta, x.rho.level(level + 1));
+    v.add(1 - setting_.theta, x.rho.level(level));
+    add_laplacian(v, at, offset, n, -setting_.viscosity, out);
+  }
+  if (setting_.reaction) {
+    const double* const z = x.z.level(level) + offset;
+    for (int i = 0; i < n; ++i) out[i] -= setting_.speed * z[i];
+  }
+}
+
+void StaggeredOperator::adjoint_continuity_row(const CentredState& y, int level, std::ptrdiff_t offset, int n, double* __restrict out) {
+  const Place at = place(offset, n);
+  Combination time;
+  add_adjoint_node(y, level + 1, 1 / setting_.dt, time);
+  add_adjoint_node(y, level, -1 / setting_.dt, time);
+  time.row(offset, n, out);
+  // Faces hold means of two cells, so that differences of faces are central differences of cells.
+  for (int d = 0; d < dim_; ++d) {
+    const double* const m = y.m[index(d)].level(level);
+    const double* const here = m + offset;
+    const double f = 0.5 * setting_.speed * inverse_h_[index(d)];
+    const auto add = [&](const double* up, const double* down, int begin, int end) {  // null beyond a no-flux end
+      if (up && down)
+        for (int i = begin; i < end; ++i) out[i] += f * (up[i - begin] - down[i - begin]);
+      else if (up)
+        for (int i = begin; i < end; ++i) out[i] += f * (here[i] + up[i - begin]);
+      else if (down)
+        for (int i = begin; i < end; ++i) out[i] -= f * (down[i - begin] + here[i]);
+    };
+    if (d == 0) {
+      const double* const left = at.has_left ? m + at.left : nullptr;
+      const double* const right = at.has_right ? m + at.right : nullptr;
+      add(n > 1 ? here + 1 : right, left, 0, 1);
+      if (n > 2) add(here + 2, here, 1, n - 1);
+      if (n > 1) add(right, here + n - 2, n - 1, n);
+    } else {
+      add(at.has_up[index(d)] ? m + at.up[index(d)] : nullptr, at.has_down[index(d)] ? m + at.down[index(d)] : nullptr, 0, n);
+    }
+  }
+  if (setting_.viscosity > 0) {
+    Combination v;
+    add_adjoint_node(y, level + 1, setting_.theta, v);
+    add_adjoint_node(y, level, 1 - setting_.theta, v);
+    if (v.terms > 0) add_laplacian(v, at, offset, n, -setting_.viscosity, out);
+  }
+  if (setting_.reaction) {
+    const double* const z = y.z.level(level) + offset;
+    for (int i = 0; i < n; ++i) out[i] -= setting_.speed * z[i];
+  }
+}
+
+void StaggeredOperator::interpolation_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* __restrict rho,
+                                          double* const* m) const {
+  const Place at = place(offset, n);
+  const double* const before = x.rho.level(level) + offset;
+  const double* const after = x.rho.level(level + 1) + offset;
+  for (int i = 0; i < n; ++i) rho[i] = 0.5 * (before[i] + after[i]);
+  for (int d = 0; d < dim_; ++d) {
+    const double* const faces = x.m[index(d)].level(level);
+    const double* const high = faces + offset;
+    double* __restrict out = m[d];
+    if (d == 0) {
+      out[0] = 0.5 * ((n > 1 || at.has_right ? high[0] : 0) + (at.has_left ? faces[at.left] : 0));
+      for (int i = 1; i + 1 < n; ++i) out[i] = 0.5 * (high[i] + high[i - 1]);
+      if (n > 1) out[n - 1] = 0.5 * ((at.has_right ? high[n - 1] : 0) + high[n - 2]);
+      continue;
+    }
+    const double* const low = faces + at.down[index(d)];
+    const double fh = at.has_up[index(d)] ? 0.5 : 0, fl = at.has_down[index(d)] ? 0.5 : 0;
+    for (int i = 0; i < n; ++i) out[i] = fh * high[i] + fl * low[i];
+  }
+}
+
+void StaggeredOperator::adjoint_node_row(const CentredState* y, const Field* phi, int node, std::ptrdiff_t offset, int n, double* __restrict out) {
+  const bool end = node == setting_.steps;
+  const double weight = end ? 1 / end_weight_ : 1;
+  Combination c;
+  if (y) add_adjoint_node(*y, node, 1, c);
+  if (phi) {
+    c.add(-weight / setting_.dt, phi->level(node - 1));
+    if (!end) c.add(1 / setting_.dt, phi->level(node));
+  }
+  c.row(offset, n, out);
+  if (phi && setting_.viscosity > 0) {
+    Combination v;
+    v.add(setting_.theta, phi->level(node - 1));
+    if (!end) v.add(1 - setting_.theta, phi->level(node));
+    add_laplacian(v, place(offset, n), offset, n, setting_.viscosity * weight, out);
+  }
+}
+
+void StaggeredOperator::adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n,
+                                         double* __restrict out) const {
+  const Place at = place(offset, n);
+  const double half = y ? 0.5 : 0, f = phi ? setting_.speed * inverse_h_[index(d)] : 0;
+  // K^T takes the mean of two cells, -A^T phi the difference of two.
+  const double* const m = y ? y->m[index(d)].level(level) : phi->level(level);
+  const double* const p = phi ? phi->level(level) : m;
+  const auto write = [&](std::ptrdiff_t here, std::ptrdiff_t above, int begin, int end) {
+    const double *m0 = m + here, *m1 = m + above, *p0 = p + here, *p1 = p + above;
+    for (int i = begin; i < end; ++i) out[i] = half * (m0[i - begin] + m1[i - begin]) + f * (p1[i - begin] - p0[i - begin]);
+  };
+  if (d == 0) {
+    write(offset, offset + 1, 0, n - 1);
+    if (at.has_right)
+      write(offset + n - 1, at.right, n - 1, n);
+    else
+      out[n - 1] = 0;
+  } else if (at.has_up[index(d)]) {
+    write(offset, at.up[index(d)], 0, n);
+  } else {
+    std::fill_n(out, n, 0.0);
+  }
+}
+
+void StaggeredOperator::solve(const SpectralTransform::Source& r, Field& phi) { metric_->apply(r, SpectralTransform::to(phi)); }
+
+void StaggeredOperator::project(StaggeredState& x, Field& phi) {
+  exchange_for_continuity(x);
+  solve([&](int level, std::ptrdiff_t offset, int n, double* row) { continuity_row(x, level, offset, n, row); }, phi);
+  phi.exchange_ghosts();
+  adjoint_sweep(nullptr, &phi, [&](const double* g, int component, int level, std::ptrdiff_t offset, int n) {
+    Field& field = component == 0 ? x.rho : component <= dim_ ? x.m[index(component - 1)] : x.z;
+    double* __restrict to = field.level(level) + offset;
+    for (int i = 0; i < n; ++i) to[i] += g[i];
+  });
+}
+
+double StaggeredOperator::continuity_error(StaggeredState& x) {
+  exchange_for_continuity(x);
+  double worst = 0;
+  for (int level = 0; level < setting_.steps; ++level)
+    for (int r = 0; r < layout_->rows(); ++r) {
+      const RowPoints p = layout_->row(r);
+      continuity_row(x, level, p.offset, p.n, error_.data());
+      for (int i = 0; i < p.n; ++i) worst = std::max(worst, std::fabs(error_[index(i)]));
+    }
+  return setting_.dt * global_max(layout_->comm(), worst);
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,158 @@
+#pragma once
+/// The staggered space-time grid of dynamic transport: continuity equation, interpolation, projection.
+///
+/// Cells i of a box (spacing h_d), nodes t_n = n dt, n = 0 ... N_t, half times t_{n+1/2}:
+///   rho[n][i]   at centres and nodes;  n = 0 is given, n = N_t too unless the end is free
+///   m_d[n][i]   at the face between cells i and i + e_d, half time n + 1/2, in units of a speed c: the flux is c m; 0 at the ends of a no-flux axis
+///   z[n][i]     at centres and half times: reaction, the source is c z (unbalanced transport only)
+///   phi[n][i]   at centres and half times: multiplier of the continuity equation
+///
+///   (A x)[n] = (rho[n+1] - rho[n]) / dt + c sum_d (m_d[i] - m_d[i - e_d]) / h_d - nu Lap_h (theta rho[n+1] + (1 - theta) rho[n]) - c z[n] = 0
+///   (A^T phi)  at rho[n]: (phi[n-1] - phi[n]) / dt - nu Lap_h (theta phi[n-1] + (1 - theta) phi[n]), phi[N_t] = 0;
+///              at m_d: c (phi[i] - phi[i + e_d]) / h_d;  at z: -c phi
+///   (K x)      rho: (rho[n] + rho[n+1]) / 2;  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t]
+///
+/// Products are Euclidean; a free rho[N_t] has the weight M ("end weight") in the metric P of x, and `end` the weight 1 / M in that of y: with M =
+/// N_t both products are those of int_0^T int a b dx dt + T int a(T) b(T) dx, in which the trace rho(T) is a bounded function of x, and step sizes
+/// and numbers of iterations do not depend on dt. Source: Papadakis, Peyre, Oudet 2014 (staggered grids, projection); Achdou, Capuzzo-Dolcetta 2010
+/// (theta = 1).
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "solvers/preconditioner.hpp"
+
+namespace wasserflow {
+
+/// A point of the staggered space: see above. z is empty without reaction.
+struct StaggeredState {
+  Field rho;             ///< N_t + 1 levels
+  std::vector<Field> m;  ///< one an axis, N_t levels
+  Field z;               ///< N_t levels
+};
+
+/// A point of the space of K x: values at centres and half times.
+struct CentredState {
+  Field rho;
+  std::vector<Field> m;
+  Field z;
+  Field end;  ///< one level; empty unless the end is free
+};
+
+class StaggeredOperator {
+ public:
+  struct Setting {
+    int steps = 1;
+    double dt = 1;
+    double viscosity = 0;
+    double theta = 0.5;
+    bool free_end = false;
+    bool reaction = false;
+    double speed = 1;  ///< c > 0
+  };
+  /// Throws InputError for an axis that is neither periodic nor no_flux, a layout without ghosts, steps < 1, dt <= 0, viscosity < 0, theta outside
+  /// [0, 1].
+  /// @note Collective.
+  StaggeredOperator(LayoutPtr layout, const Setting& setting);
+
+  const LayoutPtr& layout() const { return layout_; }
+  const Setting& setting() const { return setting_; }
+  int steps() const { return setting_.steps; }
+  /// The last level of rho that is unknown.
+  int last_free() const { return setting_.free_end ? setting_.steps : setting_.steps - 1; }
+  double end_weight() const { return end_weight_; }
+  /// Upper bound of the squared norm of K in the metrics: 1, a little more with a free end.
+  double norm_squared() const;
+
+  StaggeredState make_state() const;
+  CentredState make_centred() const;
+  Field make_multiplier() const { return Field(layout_, setting_.steps); }
+
+  /// Ghosts that the functions below read.
+  /// @note Collective.
+  void exchange_for_continuity(StaggeredState& x) const;
+  void exchange_for_interpolation(StaggeredState& x) const;
+  void exchange(CentredState& y) const;
+
+  /// Rows of n values from `offset`: a whole x line, any part of the slab in 1-D. Level is that of the half time.
+  /// (A x)[level].
+  void continuity_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* out);
+  /// (A P^{-1} K^T y)[level].
+  void adjoint_continuity_row(const CentredState& y, int level, std::ptrdiff_t offset, int n, double* out);
+  /// (K x)[level] without `end`; z is not written (K z = z).
+  void interpolation_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* rho, double* const* m) const;
+
+  /// Visits all free unknowns x_j row by row with g_j = (P^{-1} (K^T y - A^T phi))_j; either may be null. f(values of g, component, level, offset,
+  /// n), component 0: rho, 1 + d: m_d, 1 + dim: z. Ghosts of y and phi are up to date.
+  template <class F>
+  void adjoint_sweep(const CentredState* y, const Field* phi, F&& f);
+
+  /// phi = (A P^{-1} A^T)^{-1} r with r given row by row.
+  /// @note Collective.
+  void solve(const SpectralTransform::Source& r, Field& phi);
+  /// x -> the nearest solution of A x = 0 with the same given levels, in the metric P. phi: work, holds the multiplier afterwards.
+  /// @note Collective.
+  void project(StaggeredState& x, Field& phi);
+  /// max over cells and half times of |A x| dt: mass that appears from nowhere in a step, as a density.
+  /// @note Collective.
+  double continuity_error(StaggeredState& x);
+
+  /// out += factor Lap_h u on level `level` of u (ghosts up to date).
+  void add_laplacian_row(const Field& u, int level, std::ptrdiff_t offset, int n, double factor, double* out);
+
+ private:
+  /// sum of c_k times what stands at base_k.
+  struct Combination {
+    int terms = 0;
+    std::array<const double*, 5> base{};
+    std::array<double, 5> c{};
+    void add(double factor, const double* level);
+    void row(std::ptrdiff_t offset, int n, double* out) const;
+    double at(std::ptrdiff_t offset) const;
+  };
+  /// Where the neighbours of a row stand. Along x (and in 1-D) only those of the first and the last point are special.
+  struct Place {
+    std::array<std::ptrdiff_t, 3> down{}, up{};  ///< offsets of the neighbouring rows, d > 0; of the point itself (mirror) beyond a no-flux end
+    std::array<bool, 3> has_down{}, has_up{};    ///< is there a face
+    std::ptrdiff_t left = 0, right = 0;          ///< offsets of the neighbours of the first and the last point
+    bool has_left = true, has_right = true;
+  };
+  Place place(std::ptrdiff_t offset, int n) const;
+  void add_adjoint_node(const CentredState& y, int node, double factor, Combination& to) const;
+  void add_laplacian(const Combination& c, const Place& at, std::ptrdiff_t offset, int n, double factor, double* out);
+  void adjoint_node_row(const CentredState* y, const Field* phi, int node, std::ptrdiff_t offset, int n, double* out);
+  void adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n, double* out) const;
+
+  LayoutPtr layout_;
+  Setting setting_;
+  int dim_;
+  double end_weight_;
+  std::array<double, 3> inverse_h_{};
+  std::unique_ptr<SpectralPreconditioner> metric_;
+  std::vector<double> row_, error_, lap_[3];  ///< scratch rows
+};
+
+template <class F>
+void StaggeredOperator::adjoint_sweep(const CentredState* y, const Field* phi, F&& f) {
+  const SlabLayout& layout = *layout_;
+  for (int level = 0; level < setting_.steps; ++level)
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints p = layout.row(r);
+      for (int d = 0; d < dim_; ++d) {
+        adjoint_face_row(y, phi, d, level, p.offset, p.n, row_.data());
+        f(row_.data(), 1 + d, level, p.offset, p.n);
+      }
+      if (level < last_free()) {
+        adjoint_node_row(y, phi, level + 1, p.offset, p.n, row_.data());
+        f(row_.data(), 0, level + 1, p.offset, p.n);
+      }
+      if (setting_.reaction) {
+        const double* a = y ? y->z.level(level) + p.offset : nullptr;
+        const double* b = phi ? phi->level(level) + p.offset : nullptr;
+        for (int i = 0; i < p.n; ++i) row_[static_cast<std::size_t>(i)] = (a ? a[i] : 0) + (b ? setting_.speed * b[i] : 0);
+        f(row_.data(), 1 + dim_, level, p.offset, p.n);
+      }
+    }
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,305 @@
+#include "solvers/staggered_scheme.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "grids/reduce.hpp"
+#include "grids/support/errors.hpp"
+
+namespace wasserflow {
+namespace {
+
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
+
+StaggeredOperator::Setting setting_of(const MeanFieldProblem& p) {
+  p.validate();
+  if (p.cost->splitting() != Splitting::LaxFriedrichs) throw InternalError("staggered grids take a cost with central slots");
+  return {p.steps, p.dt(), p.viscosity, p.theta, !p.final_density, p.cost->has_reaction(), p.speed_scale()};
+}
+
+std::vector<double> middles(const MeanFieldProblem& p) {
+  std::vector<double> t;
+  for (int n = 0; n < p.steps; ++n) t.push_back((n + 0.5) * p.dt());
+  return t;
+}
+
+/// Largest eigenvalue of a positive semidefinite W *, a little above, by power iteration from bumps of every size.
+double largest_eigenvalue(NonlocalPotential& w, const LayoutPtr& layout) {
+  Field u(layout), image(layout);
+  for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
+    const double at = static_cast<double>(layout->global_offset() + i);
+    u.level()[i] = 1 + 0.5 * std::sin(at) + 0.25 * std::sin(0.37 * at * at);
+  }
+  double size = 0;
+  for (int k = 0; k < 40; ++k) {
+    const double norm = std::sqrt(dot(u, u));
+    if (!(norm > 0)) return 0;
+    for (double& v : u.owned()) v /= norm;
+    w.apply(u, 0, image, 0);
+    size = std::sqrt(dot(image, image));
+    std::swap(u, image);
+  }
+  return 1.02 * size;
+}
+
+}  // namespace
+
+StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
+    : problem_(std::move(problem)),
+      half_times_(middles(problem_)),
+      dim_(problem_.layout->dim()),
+      slots_(dim_ + (problem_.cost->has_reaction() ? 1 : 0)),
+      speed_(problem_.speed_scale()),
+      operator_(problem_.layout, setting_of(problem_)),
+      x_(operator_.make_state()),
+      ahead_(operator_.make_state()),
+      y_(operator_.make_centred()),
+      phi_(operator_.make_multiplier()) {
+  problem_.cost->bind(problem_.layout, half_times_, problem_.horizon);
+  if (problem_.nonlocal) {
+    pull_ = Field(problem_.layout, problem_.steps);
+    given_ = Field(problem_.layout);
+    lipschitz_ = largest_eigenvalue(*problem_.nonlocal, problem_.layout);
+  }
+  const SlabLayout& layout = *problem_.layout;
+  const std::size_t longest = index(dim_ == 1 ? SlabLayout::row_limit : layout.grid().cells(0));
+  const std::size_t rows = 2 * index(slots_ + 1);
+  scratch_.resize(rows * longest);
+  for (std::size_t k = 0; k < rows; ++k) (k < rows / 2 ? v_ : u_).push_back(scratch_.data() + k * longest);
+  terms_.resize(longest);
+  copy_ends();
+}
+
+void StaggeredScheme::copy_ends() {
+  const SlabLayout& layout = *problem_.layout;
+  mean_density_ = sum(problem_.initial) / static_cast<double>(layout.grid().size());
+  largest_density_ = max_abs(problem_.initial);
+  for (StaggeredState* s : {&x_, &ahead_}) {
+    s->rho.copy_level(0, problem_.initial, 0);
+    if (problem_.final_density) s->rho.copy_level(problem_.steps, *problem_.final_density, 0);
+  }
+}
+
+void StaggeredScheme::set_initial(const Field& rho) {
+  problem_.initial.copy_level(0, rho, 0);
+  problem_.validate();
+  copy_ends();
+}
+
+void StaggeredScheme::make_feasible() {
+  copy_ends();
+  operator_.project(x_, phi_);
+  measured_ = false;
+}
+
+Field& StaggeredScheme::component(StaggeredState& x, int c) const { return c == 0 ? x.rho : c <= dim_ ? x.m[index(c - 1)] : x.z; }
+
+RowPoints StaggeredScheme::row(int r, int level) const {
+  RowPoints p = problem_.layout->row(r);
+  p.level = level;
+  p.t = half_times_[index(level)];
+  return p;
+}
+
+double StaggeredScheme::mean_square_root(double sum) const {
+  return std::sqrt(sum / (static_cast<double>(problem_.layout->grid().size()) * problem_.steps));
+}
+
+std::vector<Field*> StaggeredScheme::primal() {
+  std::vector<Field*> fields{&x_.rho};
+  for (Field& m : x_.m) fields.push_back(&m);
+  if (x_.z) fields.push_back(&x_.z);
+  return fields;
+}
+
+std::vector<Field*> StaggeredScheme::dual() {
+  std::vector<Field*> fields{&y_.rho};
+  for (Field& m : y_.m) fields.push_back(&m);
+  if (y_.z) fields.push_back(&y_.z);
+  if (y_.end) fields.push_back(&y_.end);
+  return fields;
+}
+
+std::vector<std::pair<std::string, Field*>> StaggeredScheme::state_fields() {
+  static const char* const axis[] = {"x", "y", "z"};
+  std::vector<std::pair<std::string, Field*>> fields{{"rho", &x_.rho}, {"dual_rho", &y_.rho}};
+  for (int d = 0; d < dim_; ++d) {
+    fields.emplace_back(std::string("m_") + axis[d], &x_.m[index(d)]);
+    fields.emplace_back(std::string("dual_m_") + axis[d], &y_.m[index(d)]);
+  }
+  if (x_.z) {
+    fields.emplace_back("source", &x_.z);
+    fields.emplace_back("dual_source", &y_.z);
+  }
+  if (y_.end) fields.emplace_back("dual_end", &y_.end);
+  return fields;
+}
+
+std::size_t StaggeredScheme::bytes() const {
+  std::size_t doubles = 0;
+  const auto add = [&](const Field& f) { doubles += f ? static_cast<std::size_t>(f.level_stride()) * index(f.levels()) : 0; };
+  for (const StaggeredState* s : {&x_, &ahead_}) {
+    add(s->rho);
+    for (const Field& m : s->m) add(m);
+    add(s->z);
+  }
+  add(y_.rho);
+  for (const Field& m : y_.m) add(m);
+  for (const Field* f : {&y_.z, &y_.end, &phi_, &pull_, &given_, &problem_.initial}) add(*f);
+  if (problem_.final_density) add(*problem_.final_density);
+  return doubles * sizeof(double);
+}
+
+void StaggeredScheme::add_interaction() {
+  const std::ptrdiff_t n = problem_.layout->owned();
+  for (int level = 0; level < problem_.steps; ++level) {
+    const double *before = x_.rho.level(level), *after = x_.rho.level(level + 1);
+    double* middle = given_.level();
+    for (std::ptrdiff_t i = 0; i < n; ++i) middle[i] = 0.5 * (before[i] + after[i]);
+    problem_.nonlocal->apply(given_, 0, pull_, level);
+    double* out = pull_.level(level);
+    const double* y = y_.rho.level(level);
+    for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += y[i];
+  }
+}
+
+void StaggeredScheme::primal_step(double tau, double relaxation) {
+  measured_ = false;
+  if (problem_.nonlocal) {
+    add_interaction();
+    std::swap(y_.rho, pull_);
+  }
+  operator_.exchange(y_);
+  operator_.solve([&](int level, std::ptrdiff_t offset, int n, double* row) { operator_.adjoint_continuity_row(y_, level, offset, n, row); }, phi_);
+  phi_.exchange_ghosts();
+  const double over = 2 * tau, move = relaxation * tau;
+  operator_.adjoint_sweep(&y_, &phi_, [&](const double* g, int c, int level, std::ptrdiff_t offset, int n) {
+    double* __restrict x = component(x_, c).level(level) + offset;
+    double* __restrict ahead = component(ahead_, c).level(level) + offset;
+    for (int i = 0; i < n; ++i) {
+      ahead[i] = x[i] - over * g[i];
+      x[i] -= move * g[i];
+    }
+  });
+  if (problem_.nonlocal) std::swap(y_.rho, pull_);
+}
+
+double StaggeredScheme::primal_error(double tau, double relaxation) {
+  // g = (x - ahead) / (tau (2 - relaxation)), x after the step.
+  const SlabLayout& layout = *problem_.layout;
+  ExactSum sums[2];
+  const auto square = [&](ExactSum& sum, const Field& a, const Field* b, int level, double factor) {
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints p = layout.row(r);
+      const double* u = a.level(level) + p.offset;
+      const double* v = b ? b->level(level) + p.offset : nullptr;
+      for (int i = 0; i < p.n; ++i) {
+        const double d = b ? u[i] - v[i] : u[i];
+        terms_[index(i)] = factor * (d * d);
+      }
+      add_row(sum, layout, terms_.data(), p.n);
+    }
+  };
+  const double end = operator_.end_weight(), f = 1 / (tau * (2 - relaxation)), factor = f * f;
+  for (int level = 0; level < problem_.steps; ++level) {
+    if (level < operator_.last_free()) square(sums[0], x_.rho, &ahead_.rho, level + 1, level + 1 == problem_.steps ? end * factor : factor);
+    square(sums[1], y_.rho, nullptr, level, 1);
+    for (int d = 0; d < dim_; ++d) {
+      square(sums[0], x_.m[index(d)], &ahead_.m[index(d)], level, factor);
+      square(sums[1], y_.m[index(d)], nullptr, level, 1);
+    }
+    if (x_.z) {
+      square(sums[0], x_.z, &ahead_.z, level, factor);
+      square(sums[1], y_.z, nullptr, level, 1);
+    }
+  }
+  if (y_.end) square(sums[1], y_.end, nullptr, 0, 1 / end);
+  ExactSum::reduce(layout.comm(), sums);
+  dual_residual_ = mean_square_root(sums[0].value()) / (speed_ * speed_ + mean_square_root(sums[1].value()));
+  return dual_residual_;
+}
+
+double StaggeredScheme::dual_step(double sigma, double relaxation, bool measure) {
+  const SlabLayout& layout = *problem_.layout;
+  const TransportCost& cost = *problem_.cost;
+  operator_.exchange_for_interpolation(ahead_);
+  sigma_ = sigma;
+  ExactSum sums[2];  // (y+ - y)^2, (K x)^2
+  const double inverse = 1 / sigma, per_speed = 1 / speed_;
+  for (int level = 0; level < problem_.steps; ++level)
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints p = row(r, level);
+      double* y[5];
+      y[0] = y_.rho.level(level) + p.offset;
+      for (int d = 0; d < dim_; ++d) y[1 + d] = y_.m[index(d)].level(level) + p.offset;
+      operator_.interpolation_row(ahead_, level, p.offset, p.n, v_[0], v_.data() + 1);
+      if (y_.z) {
+        y[1 + dim_] = y_.z.level(level) + p.offset;
+        std::copy_n(ahead_.z.level(level) + p.offset, p.n, v_.back());
+      }
+      for (int c = 0; c <= slots_; ++c) {
+        const double* __restrict v = v_[index(c)];
+        const double* __restrict dual = y[c];
+        double* __restrict u = u_[index(c)];
+        const double unit = c == 0 ? 1 : -speed_;
+        for (int i = 0; i < p.n; ++i) u[i] = unit * (v[i] + inverse * dual[i]);
+      }
+      cost.prox(p, inverse, speed_ * speed_ * inverse, u_[0], u_.data() + 1);
+      for (int c = 0; c <= slots_; ++c) {
+        const double* __restrict v = v_[index(c)];
+        const double* __restrict u = u_[index(c)];
+        double* __restrict dual = y[c];
+        const double unit = c == 0 ? 1 : -per_speed, move = relaxation * sigma;
+        if (measure) {
+          for (int i = 0; i < p.n; ++i) {
+            const double d = sigma * (v[i] - unit * u[i]);
+            terms_[index(i)] = d * d;
+          }
+          add_row(sums[0], layout, terms_.data(), p.n);
+          for (int i = 0; i < p.n; ++i) terms_[index(i)] = v[i] * v[i];
+          add_row(sums[1], layout, terms_.data(), p.n);
+        }
+        for (int i = 0; i < p.n; ++i) dual[i] += move * (v[i] - unit * u[i]);
+      }
+    }
+  if (y_.end) {
+    const double weight = operator_.end_weight(), step = sigma * weight;
+    for (int r = 0; r < layout.rows(); ++r) {
+      RowPoints p = layout.row(r);
+      p.t = problem_.horizon;
+      const double* ahead = ahead_.rho.level(problem_.steps) + p.offset;
+      double* y = y_.end.level() + p.offset;
+      double* u = u_[0];
+      for (int i = 0; i < p.n; ++i) u[i] = ahead[i] + y[i] / step;
+      cost.terminal().prox(p, 1 / step, u, 1 / problem_.dt());
+      for (int i = 0; i < p.n; ++i) {
+        const double d = step * (ahead[i] - u[i]);
+        terms_[index(i)] = d * d / weight;
+        y[i] += relaxation * d;
+      }
+      if (!measure) continue;
+      add_row(sums[0], layout, terms_.data(), p.n);
+      for (int i = 0; i < p.n; ++i) terms_[index(i)] = weight * (ahead[i] * ahead[i]);
+      add_row(sums[1], layout, terms_.data(), p.n);
+    }
+  }
+  if (!measure) return 0;
+  ExactSum::reduce(layout.comm(), sums);
+  primal_residual_ = mean_square_root(sums[0].value()) / sigma / (mean_density_ + mean_square_root(sums[1].value()));
+  measured_ = true;
+  return sigma * primal_residual_;
+}
+
+std::vector<Residual> StaggeredScheme::residuals() {
+  if (!measured_) {  // a step that moves nothing
+    primal_step(1, 0);
+    static_cast<void>(primal_error(1, 0));
+    static_cast<void>(dual_step(sigma_, 0, true));
+  }
+  if (operator_.continuity_error(x_) > 1e-12 * largest_density_) operator_.project(x_, phi_);
+  return {{"primal", primal_residual_, 1}, {"dual", dual_residual_, 1}};
+}
+
+}  // namespace wasserflow
