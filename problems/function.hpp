@@ -25,6 +25,8 @@ class Function {
   /// out[i] = f(p.x[i], p.y, p.z, p.t), i < p.n. Thread-compatible, not collective.
   virtual void evaluate(const RowPoints& p, double* out) const = 0;
   virtual bool depends_on_time() const = 0;
+  /// Values on the nodes of the grid it is bound to, from a file: polynomials of third degree between them.
+  virtual bool on_nodes() const { return false; }
   /// The value, when the function is one number.
   virtual const double* constant() const { return nullptr; }
   /// For data that come from a file on a grid: collective preparation before evaluate. Default: nothing.
@@ -32,7 +34,7 @@ class Function {
   virtual void bind(const SlabLayout&) {}
   /// As it would stand in a problem file (TOML), for resolved.toml and messages; "" when it can not.
   virtual std::string text() const { return ""; }
-  /// Value at one point, for set-up and tests. InternalError for data from a file, which are known at the points of a grid only.
+  /// Value at one point, for set-up and tests. InternalError for data from a file that are not bound to a grid.
   double at(double x, double y, double z, double t) const;
 };
 

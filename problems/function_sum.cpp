@@ -19,6 +19,9 @@ class Sum final : public Function {
   bool depends_on_time() const override {
     return std::any_of(terms_.begin(), terms_.end(), [](const FunctionPtr& f) { return f->depends_on_time(); });
   }
+  bool on_nodes() const override {
+    return std::any_of(terms_.begin(), terms_.end(), [](const FunctionPtr& f) { return f->on_nodes(); });
+  }
   void bind(const SlabLayout& layout) override {
     for (const FunctionPtr& f : terms_) f->bind(layout);
   }

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "problems/density.hpp"
+#include "problems/saved_score.hpp"
 
 namespace wasserflow {
 namespace {
@@ -91,6 +93,29 @@ class LawOfRun : public Function {
   std::string type_;
 };
 
+/// score = { run = ..., field = ..., floor = ... }, for process times in [begin, end].
+std::vector<FunctionPtr> read_saved_score(const Parameters& p, int dim, double begin, double end) {
+  const Parameters t = p.table("score", "Score that a run saved.");
+  const std::string doc =
+      "Run directory whose saved times are times of the process, or one file of fields, which holds for all times; relative to the problem file.";
+  const std::filesystem::path given = t.text("run", doc);
+  SavedScoreSource source;
+  source.path = (given.is_absolute() ? given : std::filesystem::path(t.directory()) / given).lexically_normal().string();
+  t.record("run", "text", fmt::format("'{}'", std::filesystem::absolute(source.path).string()), doc);
+  source.where = t.location("run");
+  source.thinned = t.limited();
+  source.density = t.choice("field", "What is taken of the files: rho (its logarithm is differentiated) or score (score_x, score_y, score_z).",
+                            {"rho", "score"}, "rho") == "rho";
+  if (source.density)
+    source.floor = t.real("floor", "Density, in units of the largest one, below which the score tends to 0: grad log(rho + floor max rho).",
+                          source.floor, Range{0, 1, true, false});
+  const std::vector<double> times = saved_times(source, dim);
+  if (const double near = 1e-9 * end; !std::isnan(times.front()) && (times.front() > begin + near || times.back() < end - near))
+    t.fail("run", fmt::format("the run has saved the times {:g} to {:g}; the process is run back from {:g} to {:g}", times.front(), times.back(), end,
+                              begin));
+  return saved_score(source, dim);
+}
+
 }  // namespace
 
 FokkerPlanckEquation reverse_diffusion(const ReverseProcess& model) {
@@ -158,8 +183,12 @@ DiffusionProcess read_process(const Parameters& root, const std::string& type, d
 ReverseProcess read_reverse_process(const Parameters& root, const std::string& type, int dim, double final) {
   ReverseProcess model{read_process(root, type, final), {}};
   const Parameters p = root.table("process", "The noising diffusion, and the score with which it is run back.");
-  if (p.has("score")) {
-    model.score = read_functions(p, "score", "Score s(x, t), a function an axis; t is the time of the process. Default: the exact one of data.", dim);
+  if (p.is_table("score") && p.table("score", "").has("run")) {
+    const double T = model.process.T, end = type == "there_and_back" ? 2 * T - final : T - final;
+    model.score = read_saved_score(p, dim, end, T);
+  } else if (p.has("score")) {
+    model.score = read_functions(
+        p, "score", "Score s(x, t), a function an axis; t is the time of the process; or { run = ... }. Default: the exact one of data.", dim);
   } else {
     const bool initial = type == "there_and_back" && !p.has("data");
     const Density data =

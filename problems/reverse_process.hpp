@@ -41,8 +41,8 @@ FunctionPtr process_law(const std::string& type, const DataDensityPtr& data, con
 /// [process] of a run of the equation `type` that ends at `final`: the diffusion and its horizon (default: `final`, half of it there and back).
 DiffusionProcess read_process(const Parameters& root, const std::string& type, double final);
 
-/// The same with the score: formulas or data sets; default: the exact one of the density `data` (there and back: default [initial] rho). And a
-/// perturbation that is added to it.
+/// The same with the score: formulas, data sets, or fields that a run saved (problems/saved_score.hpp); default: the exact one of the density `data`
+/// (there and back: default [initial] rho). And a perturbation that is added to it.
 ReverseProcess read_reverse_process(const Parameters& root, const std::string& type, int dim, double final);
 
 }  // namespace wasserflow

@@ -22,7 +22,8 @@ using FaceVelocity = std::function<void(int axis, const RowPoints& p, double* v)
 class ContinuityEquation {
  public:
   /// One function of (x, t) an axis. `cfl`: largest dt (|v_x|/h_x + |v_y|/h_y + ...), in (0, 1]. Throws InputError for a layout with fewer than 3
-  /// ghost planes or cells an axis and for dirichlet ends. Data from a file on a grid have no values at faces (InternalError in advance).
+  /// ghost planes or cells an axis and for dirichlet ends. Functions are to be bound to the layout; data from files are
+  /// interpolated to faces.
   /// @note Collective.
   ContinuityEquation(LayoutPtr layout, const std::vector<FunctionPtr>& velocity, double cfl = 0.4);
   /// The same with a callback; `depends_on_time`: whether it must be called at every stage.

@@ -89,14 +89,7 @@ DiffusionStencil::DiffusionStencil(LayoutPtr layout, FunctionPtr sigma) : Diffus
   }
   variable_ = true;
   sigma->bind(*layout_);
-  bool on_grid = false;  // data that are known at the cells only
-  try {
-    const RowPoints p = layout_->row(0);
-    (void)sigma->at(p.x[0], p.y, p.z, 0);
-  } catch (const InternalError&) {
-    on_grid = true;
-  }
-  if (on_grid)
+  if (sigma->on_nodes())
     tabulate_means(*sigma);
   else
     tabulate(*sigma);

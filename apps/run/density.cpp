@@ -52,7 +52,9 @@ std::vector<std::pair<std::string, std::string>> density_methods() {
   return all;
 }
 
-bool is_explicit(const std::string& method) { return method == continuity_methods().front().first; }
+bool is_explicit(const std::string& method) {
+  return std::ranges::any_of(continuity_methods(), [&](const auto& m) { return m.first == method; });
+}
 
 bool is_prox(const std::string& method) {
   return std::ranges::any_of(prox_methods(), [&](const auto& m) { return m.first == method; });
@@ -136,7 +138,7 @@ ProxStepParameters DensityApp::read_prox(const Parameters& root, const Parameter
 
 std::unique_ptr<TimeStepper> DensityApp::make_stepper(const Parameters& root, const Parameters& time, const TimeParameters& parameters,
                                                       const Field& rho) {
-  const double cfl = time.real("cfl", "ssp_rk3: largest substep, as dt (|v_x| / h_x + |v_y| / h_y + ...)", 0.4, Range{0, 1, true, false});
+  const double cfl = time.real("cfl", "ssp_rk3, strang: largest substep, as dt (|v_x| / h_x + |v_y| / h_y + ...)", 0.4, Range{0, 1, true, false});
   const LayoutPtr& layout = op_->layout();
   const ProxStepParameters prox = read_prox(root, time, parameters.method);
   const Parameters solver = root.table("solver", "solver of the implicit steps and its settings");
@@ -339,7 +341,7 @@ std::vector<Topic> topics() {
   }
   for (const auto& [name, what] : density_methods())
     all.push_back({"Time method", name, what, is_prox(name) ? "prox" : "time",
-                   is_explicit(name) ? std::vector<std::string>{"time.method=" + name, "equation.diffusion=0"}
+                   name == "ssp_rk3" ? std::vector<std::string>{"time.method=" + name, "equation.diffusion=0"}
                                      : std::vector<std::string>{"time.method=" + name}});
   for (const auto& [name, what] : nonlinear_solver_names()) all.push_back({"Solver", name, what, "solver", {"solver.method=" + name}});
   for (const auto& [name, what] : DensityMonitor::names()) all.push_back({"Diagnostic", name, what, "", {}});
