@@ -176,7 +176,7 @@ DiffusionProcess read_process(const Parameters& root, const std::string& type, d
                                 "Time T of the process at which its reverse starts; default: time.final, so that a reverse run ends at t = 0; there "
                                 "and back: half of it.",
                                 round ? final / 2 : final, Range::at_least(round ? final / 2 : final));
-  if (round && horizon >= final) p.fail("horizon", fmt::format("there and back ends at time.final = {}, after the horizon", final));
+  if (round && horizon > final) p.fail("horizon", fmt::format("there and back ends at time.final = {}, not before the horizon", final));
   return read_diffusion_process(p, horizon);
 }
 

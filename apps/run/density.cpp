@@ -307,6 +307,10 @@ Status DensityApp::run(Run& run) {
   const double before = peclet_;
   const Status status = march_.march(run, *this, expected_.report());
   if (before <= 2 && peclet_ > 2) run.log().warn("{}", peclet_warning(peclet_));
+  if (monitor_.least_value() < -1e-6 * monitor_.value("maximum"))
+    run.log().warn(
+        "the density went down to {:.3g}: this method keeps the sign with small steps only; take smaller ones, or implicit_euler or proximal steps",
+        monitor_.least_value());
   return status;
 }
 

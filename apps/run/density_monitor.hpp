@@ -53,6 +53,7 @@ class DensityMonitor {
   void add_columns(HistoryRow& row, bool measured) const;
   double value(const std::string& name) const;  ///< NaN when it is not measured
   bool measures(const std::string& name) const;
+  double least_value() const { return least_; }  ///< of all states measured so far
   void report(nlohmann::ordered_json& quantities, bool conserves_mass) const;
   void save(CheckpointData& data) const;
   void restore(const Checkpoint& checkpoint);

@@ -1,14 +1,21 @@
-// timeout: 300
+// timeout: 400
 // processors: 2
-// wf-fokker-planck and wf-prox seen from outside: the same answer on any number of ranks and after a restart, closed forms, bad input.
+// wf-fokker-planck and wf-prox seen from outside: the same answer on any number of ranks and after a restart, closed forms.
 #define BOOST_TEST_MODULE density_runs
+#include <signal.h>
+
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
+#include "grids/io/hdf5.hpp"
+#include "tests/support/density_problems.hpp"
 #include "tests/support/process.hpp"
 
+using namespace wasserflow;
 using namespace wasserflow::test;
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
@@ -16,101 +23,73 @@ using Json = nlohmann::json;
 
 namespace {
 
-const char* const wells = R"toml([grid]
-lower = [-3.0, -3.0]
-upper = [3.0, 3.0]
-cells = [24, 32]
-boundary = "no_flux"
-[equation]
-potential = "(x^2-1)^2 + y^2/2 + x*y/4"
-diffusion = 0.5
-[time]
-final = 0.5
-dt = 0.0625
-[initial]
-rho = "exp(-((x-0.5)^2 + y^2))/pi"
-normalise = true
-[output]
-every = 2
-)toml";
-
-const char* const porous = R"toml([grid]
-lower = -3.0
-upper = 3.0
-cells = 64
-boundary = "no_flux"
-[equation]
-potential = "x^2/2"
-diffusion = 0.25
-porous = { exponent = 2.0, coefficient = 0.2 }
-[time]
-final = 0.5
-dt = 0.0625
-method = "entropic_jko"
-[initial]
-rho = "exp(-x^2)/sqrt(pi)"
-[output]
-every = 2
-)toml";
-
-const char* const tensor = R"toml([grid]
-upper = [1.0, 1.0]
-cells = [24, 20]
-boundary = "periodic"
-[equation]
-drift = ["sin(2*pi*y)", "cos(2*pi*x)*(1 + t)"]
-diffusion = ["0.1 + 0.02*sin(2*pi*x)", 0.05, 0.02]
-[time]
-final = 0.5
-dt = 0.0625
-method = "bdf2"
-[initial]
-rho = "1 + 0.5*cos(2*pi*x)*sin(2*pi*y)"
-[output]
-every = 2
-)toml";
-
-const char* const prox = R"toml([grid]
-lower = [-3.0, -3.0]
-upper = [3.0, 3.0]
-cells = [40, 32]
-boundary = "no_flux"
-[prox]
-V = "(x^2-1)^2 + y^2/2"
-beta = 0.5
-T = 0.2
-steps = 4
-[initial]
-rho = "exp(-((x-0.5)^2 + y^2))/pi"
-[output]
-every = 2
-)toml";
-
 struct Case {
   std::string name, app, problem;
   Words settings;
+  bool own_kernels = true;  ///< no Krylov solver of PETSc inside
 };
 
 const std::vector<Case> cases{
-    {"implicit Euler", "wf-fokker-planck", wells, {}},
-    {"SDIRK2", "wf-fokker-planck", wells, {"time.method=\"sdirk2\""}},
+    {"implicit Euler", "wf-fokker-planck", wells, {}, false},
+    {"SDIRK2", "wf-fokker-planck", wells, {"time.method=\"sdirk2\""}, false},
     {"kernel", "wf-fokker-planck", wells, {"time.method=\"kernel\""}},
     {"symmetric, transforms", "wf-fokker-planck", wells, {"time.method=\"symmetric\"", "prox.backend=\"fft\""}},
     {"symmetric, logarithms", "wf-fokker-planck", wells, {"time.method=\"symmetric\"", "prox.backend=\"log\""}},
     {"entropic JKO, porous", "wf-fokker-planck", porous, {}},
-    {"tensor", "wf-fokker-planck", tensor, {}},
+    {"tensor", "wf-fokker-planck", tensor, {}, false},
+    {"there and back", "wf-fokker-planck", board, {}, false},
+    {"probability flow", "wf-fokker-planck", flow, {}},
     {"kernel formula", "wf-prox", prox, {}},
     {"symmetric scaling", "wf-prox", prox, {"prox.kernel=\"symmetric\"", "prox.surround=\"free\""}},
 };
 
-ProcessResult solve(const Case& c, const std::string& dir, const std::string& output, Words more = {}, int ranks = 1) {
+ProcessResult solve(const Case& c, const std::string& dir, const std::string& output, const Words& more = {}, ProcessOptions options = {}) {
   Words words{"p.toml", "-o", output, "--log", "quiet"};
   for (const std::string& s : c.settings) words.insert(words.end(), {"--set", s});
   words.insert(words.end(), more.begin(), more.end());
-  return run_app(c.app, words, {.ranks = ranks, .directory = dir, .timeout = 100});
+  options.directory = dir;
+  options.timeout = 100;
+  return run_app(c.app, words, options);
 }
 
 Json report(const std::string& directory) { return Json::parse(read_file(directory + "/report.json")); }
+
+/// All datasets of one saved time that are not coordinates.
+std::map<std::string, std::vector<double>> saved_fields(const std::string& path) {
+  std::map<std::string, std::vector<double>> all;
+  const H5Id file = h5_open(path);
+  for (const std::string& name : h5_names(file.get(), path))
+    if (name.starts_with("rho") || name.starts_with("score")) all[name] = h5_read_reals(file.get(), path, name);
+  return all;
+}
+
+/// All saved fields of two runs: the same bits, or 1e-12 of their largest value (of a score: where the density is not negligible).
+void same_fields(const Case& c, const std::string& a, const std::string& b) {
+  int compared = 0;
+  for (const auto& file : fs::directory_iterator(a + "/fields")) {
+    const auto one = saved_fields(file.path().string()), other = saved_fields(b + "/fields/" + file.path().filename().string());
+    BOOST_TEST_REQUIRE(one.size() == other.size());
+    const std::vector<double>& rho = one.at("rho");
+    const double most = *std::max_element(rho.begin(), rho.end());
+    for (const auto& [name, values] : one) {
+      const std::vector<double>& others = other.at(name);
+      BOOST_TEST_REQUIRE(values.size() == others.size());
+      double difference = 0, largest = 0;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        if (name != "rho" && !c.own_kernels && rho[i] < 1e-3 * most) continue;
+        difference = std::max(difference, std::fabs(values[i] - others[i]));
+        largest = std::max(largest, std::fabs(values[i]));
+      }
+      BOOST_TEST(difference <= (c.own_kernels   ? 0
+                                : name == "rho" ? 1e-12
+                                                : 1e-10) *
+                                   largest,
+                 name << " of " << file.path().filename() << ": " << difference);
+      ++compared;
+    }
+  }
+  BOOST_TEST(compared >= 3);
+}
 
 }  // namespace
 
@@ -119,12 +98,13 @@ BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_the_ranks) {
       const std::string dir = fresh_directory("density_ranks");
       write_file(dir + "/p.toml", c.problem);
       for (const int ranks : {1, 2, 4}) {
-        const ProcessResult r = solve(c, dir, std::to_string(ranks), {}, ranks);
+        const ProcessResult r = solve(c, dir, std::to_string(ranks), {}, {.ranks = ranks});
         BOOST_TEST_REQUIRE(r.code == 0, r.err);
       }
       const Json one = report(dir + "/1")["quantities"];
       BOOST_TEST(one["mass_drift"].get<double>() <= 1e-13);
       for (const char* ranks : {"2", "4"}) {
+        same_fields(c, dir + "/1", dir + "/" + ranks);
         const Json other = report(dir + "/" + ranks)["quantities"];
         int compared = 0;
         for (const auto& [name, value] : one.items())
@@ -166,7 +146,10 @@ BOOST_AUTO_TEST_CASE(gibbs_density_and_entropy) {
   const std::string dir = fresh_directory("density_gibbs");
   write_file(dir + "/p.toml", wells);
   for (const char* method : {"implicit_euler", "symmetric"}) BOOST_TEST_CONTEXT(method) {
-      const Case c{"", "wf-fokker-planck", "", {std::string("time.method=\"") + method + "\"", "time.dt=4", "time.final=400", "output.every=20", "solver.tolerance=1e-12"}};
+      const Case c{"",
+                   "wf-fokker-planck",
+                   "",
+                   {std::string("time.method=\"") + method + "\"", "time.dt=4", "time.final=400", "output.every=20", "solver.tolerance=1e-12"}};
       const ProcessResult r = solve(c, dir, method);
       BOOST_TEST(r.code == 0, r.err);
       const Json q = report(dir + "/" + method)["quantities"];
@@ -177,64 +160,53 @@ BOOST_AUTO_TEST_CASE(gibbs_density_and_entropy) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
-  struct Fault {
-    std::string from, to, message;
-    std::string app = "wf-fokker-planck";
-  };
-  const std::vector<Fault> faults{
-      {"rho = \"exp(", "rho = \"0.1-exp(", "p.toml:14:7: initial.rho: the density is negative: "},
-      {"normalise = true", "normalise = false", "initial.rho: the density has the integral "},
-      {"normalise = true", "normalise = false\nmass = 2.0", "not 2: it is not normalised"},
-      {"normalise = true", "mass = -2.0", "initial.mass: -2 is out of range"},
-      {"diffusion = 0.5", "diffusion = -0.5", "equation.diffusion: "},
-      {"diffusion = 0.5", "diffusion = 0.0\n[prox]\neps = 0.0", "beta, equation.diffusion, must be positive"},
-      {"diffusion = 0.5", "diffusion = \"0.5 + x^2\"", "equation.diffusion must be one number"},
-      {"diffusion = 0.5", "diffusion = 0.5\ndrift = [\"y\", \"x\"]", "the drift must be given as -grad V"},
-      {"diffusion = 0.5", "diffusion = 0.5\nreaction = 1.0", "equation.reaction is no part of one"},
-      {"diffusion = 0.5", "diffusion = 0.5\nchemotaxis = 1.0", "nonlocal drifts are left to the schemes"},
-      {"diffusion = 0.5", "diffusion = 0.5\nporous = { exponent = 2.0 }", "porous-medium diffusion needs entropic_jko"},
-      {"potential = \"(x^2-1)^2", "potential = \"t*(x^2-1)^2", "equation.potential must not depend on t"},
-      {"boundary = \"no_flux\"", "boundary = \"dirichlet\"", "nothing is absorbed at the ends of the box"},
-      {"[output]", "[output]\nfields = [\"rho\", \"scores\"]", "output.fields: there is no field 'scores'; did you mean 'score'?"},
-      {"[output]", "[output]\ndiagnostics = [\"entropie\"]", "unknown diagnostic 'entropie'"},
-      {"[output]", "[reference]\ntype = \"gibs\"\n[output]", "did you mean 'gibbs'?"},
-      {"dt = 0.0625", "dt = 0.0625\nsteps = 3", "unknown key 'time.steps'"},
-      {"beta = 0.5", "beta = 0.0", "prox.beta: 0 is out of range, it must be > 0", "wf-prox"},
-      {"T = 0.2", "T = -0.2", "prox.T: -0.2 is out of range, it must be > 0", "wf-prox"},
-      {"(x^2-1)^2", "log(x)", "prox.V: ", "wf-prox"},
-      {"steps = 4", "steps = 4\nkernel = \"symetric\"", "did you mean 'symmetric'?", "wf-prox"},
-      {"every = 2", "path = [0.1]", "the path is that of one step", "wf-prox"},
-      {"exp(-((x-0.5)^2 + y^2))/pi", "exp(-((x-2.5)^2 + y^2))/pi\"\nnormalise = false #", "or the box is too small for it", "wf-prox"},
-  };
-  for (std::size_t i = 0; i < faults.size(); ++i) BOOST_TEST_CONTEXT(faults[i].message) {
-      const Fault& f = faults[i];
-      const std::string dir = fresh_directory("density_input");
-      std::string text = f.app == "wf-prox" ? prox : wells;
-      const auto replace = [&](const std::string& from, const std::string& to) {
-        BOOST_TEST_REQUIRE(text.find(from) != std::string::npos);
-        text.replace(text.find(from), from.size(), to);
+// A signal ends the run with a checkpoint; on another number of ranks it goes on to the fields and the history of the straight run.
+BOOST_AUTO_TEST_CASE(stopped_runs_go_on_with_other_ranks) {
+  for (const auto& [i, before, after] : {std::tuple{0, 1, 2}, std::tuple{2, 2, 1}, std::tuple{4, 1, 4}, std::tuple{6, 4, 1}, std::tuple{7, 1, 2},
+                                         std::tuple{8, 2, 3}, std::tuple{9, 2, 1}, std::tuple{10, 1, 4}})
+    BOOST_TEST_CONTEXT(cases[i].name << " on " << before << " and " << after) {
+      Case c = cases[i];
+      const bool prox = c.app == "wf-prox";
+      // Small steps, many of them, so that the signal comes in time.
+      for (const char* key : {"output.checkpoint_seconds=0", prox ? "prox.steps=60" : "time.dt=0.0078125", "output.every=10"})
+        c.settings.emplace_back(key);
+      const std::string dir = fresh_directory("density_stop");
+      write_file(dir + "/p.toml", c.problem);
+      const Words quick{"--set", "output.checkpoint_seconds=1000"};
+      BOOST_TEST_REQUIRE(solve(c, dir, "straight", quick).code == 0);
+      bool sent = false;
+      ProcessOptions options{.ranks = before};
+      options.meanwhile = [&](pid_t pid) {
+        if (sent || count_lines(read_file(dir + "/stopped/history.csv"), "") < 5) return;
+        sent = true;
+        kill(pid, SIGUSR1);
       };
-      replace(f.from, f.to);
-      if (f.message == "initial.rho: the density has the integral ") replace("exp(-(", "2*exp(-(");
-      if (f.app != "wf-prox" && i < 17) replace("dt = 0.0625", "dt = 0.0625\nmethod = \"kernel\"");
-      write_file(dir + "/p.toml", text);
-      const ProcessResult r = run_app(f.app, {"p.toml"}, {.ranks = i % 6 == 0 ? 2 : 1, .directory = dir, .timeout = 30});
-      BOOST_TEST(r.code == 2, r.err);
-      BOOST_TEST(count_lines(r.err, "error: ") == 1, r.err);
-      BOOST_TEST(r.err.find(f.message) != std::string::npos, r.err);
-      BOOST_TEST(std::distance(fs::directory_iterator(dir), fs::directory_iterator{}) == 1);
+      const ProcessResult stopped = solve(c, dir, "stopped", {}, options);
+      BOOST_TEST(stopped.code == 5, stopped.err);
+      BOOST_TEST(report(dir + "/stopped")["status"] == "time_limit");
+      const ProcessResult r = solve(c, dir, "stopped", {"--restart", quick[0], quick[1]}, {.ranks = after});
+      BOOST_TEST_REQUIRE(r.code == 0, r.err);
+      same_fields(c, dir + "/straight", dir + "/stopped");
+      if (c.own_kernels) BOOST_TEST((read_file(dir + "/stopped/history.csv") == read_file(dir + "/straight/history.csv")), "history.csv");
+      BOOST_TEST(count_lines(read_file(dir + "/stopped/history.csv"), "") == count_lines(read_file(dir + "/straight/history.csv"), ""));
     }
 }
 
-BOOST_AUTO_TEST_CASE(warnings_say_what_a_grid_cannot_resolve) {
-  const std::string dir = fresh_directory("density_warnings");
-  write_file(dir + "/p.toml", prox);
-  const ProcessResult narrow = run_app("wf-prox", {"p.toml", "-o", "a", "--set", "prox.T=0.001"}, {.directory = dir});
-  BOOST_TEST(narrow.code == 0, narrow.err);
-  BOOST_TEST((narrow.err + narrow.out).find("a standard deviation of the kernel, sqrt(2 beta T), spans 0.16") != std::string::npos, narrow.err);
-  write_file(dir + "/p.toml", wells);
-  const ProcessResult steep = run_app("wf-fokker-planck", {"p.toml", "-o", "b", "--set", "equation.diffusion=0.01"}, {.directory = dir});
-  BOOST_TEST(steep.code == 0, steep.err);
-  BOOST_TEST((steep.err + steep.out).find("cell Peclet number") != std::string::npos, steep.err);
+// --time-limit does the same; one second is kept for the last step and its checkpoint.
+BOOST_AUTO_TEST_CASE(a_time_limit_ends_runs_with_a_checkpoint) {
+  for (const std::size_t i : {std::size_t{3}, cases.size() - 1}) BOOST_TEST_CONTEXT(cases[i].name) {
+      Case c = cases[i];
+      const bool prox = c.app == "wf-prox";
+      for (const char* key : {"output.checkpoint_seconds=0", prox ? "prox.steps=2000" : "time.dt=0.000244140625", "output.every=500"})
+        c.settings.emplace_back(key);
+      const std::string dir = fresh_directory("density_limit");
+      write_file(dir + "/p.toml", c.problem);
+      const ProcessResult stopped = solve(c, dir, "stopped", {"--time-limit", "00:00:02"});
+      BOOST_TEST_REQUIRE(stopped.code == 5, stopped.err);
+      BOOST_TEST(stopped.seconds < 3);
+      const Words quick{"--set", "output.checkpoint_seconds=1000"};
+      BOOST_TEST_REQUIRE(solve(c, dir, "straight", quick).code == 0);
+      BOOST_TEST_REQUIRE(solve(c, dir, "stopped", {"--restart", quick[0], quick[1]}, {.ranks = 2}).code == 0);
+      same_fields(c, dir + "/straight", dir + "/stopped");
+    }
 }

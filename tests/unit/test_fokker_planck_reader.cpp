@@ -90,6 +90,6 @@ BOOST_AUTO_TEST_CASE(score_models) {
   const FunctionPtr law = process_law("there_and_back", make_data(nine_blobs()), {.T = 1.5});
   BOOST_TEST(law->at(1, 2, 0, 1.25) == law->at(1, 2, 0, 1.75));
   BOOST_TEST(law->at(1, 2, 0, 1.25) != law->at(1, 2, 0, 1.5));
-  says("[equation]\ntype = 'there_and_back'\n" + time + "[process]\nhorizon = 2\nscore = ['x', 'y']\n", "p.toml:6:", "after the horizon");
+  says("[equation]\ntype = 'there_and_back'\n" + time + "[process]\nhorizon = 3\nscore = ['x', 'y']\n", "p.toml:6:", "not before the horizon");
   says("[equation]\ntype = 'there_and_back'\n" + time + process + "[initial]\nrho = 'exp(-x^2)'\n", "p.toml:9:", "no closed form");
 }
