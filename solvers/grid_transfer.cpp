@@ -50,6 +50,23 @@ void close_lower_wall(Field& field, int level) {
   if (s.first() == 0 && s.grid().axis(s.slow_axis()).boundary == Boundary::NoFlux) std::fill_n(field.level(level) - s.plane(), s.plane(), 0.0);
 }
 
+void faces_to_cells(Field& faces, int from, int axis, Field& out, int to) {
+  const SlabLayout& s = faces.layout();
+  const std::ptrdiff_t nx = s.grid().cells(0), ny = s.grid().cells(1);
+  double* o = out.level(to);
+  if (axis == s.slow_axis()) {
+    faces.exchange_ghosts(from, from + 1);
+    close_lower_wall(faces, from);
+    const double* m = faces.level(from);
+    for (std::ptrdiff_t i = 0; i < s.owned(); ++i) o[i] = 0.5 * (m[i] + m[i - s.plane()]);
+    return;
+  }
+  // On no_flux walls the last face holds 0.
+  const std::ptrdiff_t step = axis == 0 ? 1 : nx, cells = axis == 0 ? nx : ny;
+  const double* m = faces.level(from);
+  for (std::ptrdiff_t i = 0; i < s.owned(); ++i) o[i] = 0.5 * (m[i] + m[i / step % cells > 0 ? i - step : i + (cells - 1) * step]);
+}
+
 void restrict_cells(Field& fine, int from, Field& coarse, int to) {
   const SlabLayout &f = fine.layout(), &c = coarse.layout();
   require_doubled(f, c);

@@ -19,6 +19,10 @@ void restrict_cells(Field& fine, int from, Field& coarse, int to);
 /// @note Collective.
 void prolong(Field& coarse, int from, Field& fine, int to, int face_axis = -1);
 
+/// out = means of the lower and the upper face of each cell, of values at upper faces along `axis`. Exchanges the ghosts of the level.
+/// @note Collective.
+void faces_to_cells(Field& faces, int from, int axis, Field& out, int to);
+
 /// For values at upper faces along the slow axis, behind exchange_ghosts: the lower wall of a no_flux axis is closed (its plane is 0).
 void close_lower_wall(Field& field, int level);
 

@@ -176,7 +176,7 @@ void MinimalFlow::reset() {
   upper_ = cost_ = std::numeric_limits<double>::infinity();
   lower_ = 0;
   checks_ = 0;
-  decomposed_ = resumed_ = false;
+  decomposed_ = false;
 }
 
 void MinimalFlow::restore(const State& state) {
@@ -185,7 +185,6 @@ void MinimalFlow::restore(const State& state) {
   mean_slope_ = state.slope;
   checks_ = state.checks;
   decomposed_ = false;
-  resumed_ = true;
   mean_.exchange_ghosts();
 }
 
@@ -346,20 +345,17 @@ double MinimalFlow::dual_step(double sigma, double relaxation, bool) {
 
 std::vector<Residual> MinimalFlow::residuals() {
   decompose();
-  if (!resumed_) {
-    // Weights 3 / (checks + 1): a mean that forgets the start as fast as the number of checks grows. Ghosts are linear in the values.
-    const double weight = std::min(1.0, 3.0 / (checks_ + 1)), kept = 1 - weight;
-    const std::ptrdiff_t around = layout_->ghost() * layout_->plane();
-    double* u = mean_.level() - around;
-    const double* v = phi_.level() - around;
-    const std::ptrdiff_t n = layout_->owned() + 2 * around;
-    if (weight == 1)
-      std::copy_n(v, n, u);
-    else
-      for (std::ptrdiff_t i = 0; i < n; ++i) u[i] = kept * u[i] + weight * v[i];
-    ++checks_;
-  }
-  resumed_ = false;
+  // Weights 3 / (checks + 1): a mean that forgets the start as fast as the number of checks grows. Ghosts are linear in the values.
+  const double weight = std::min(1.0, 3.0 / (checks_ + 1)), kept = 1 - weight;
+  const std::ptrdiff_t around = layout_->ghost() * layout_->plane();
+  double* u = mean_.level() - around;
+  const double* v = phi_.level() - around;
+  const std::ptrdiff_t n = layout_->owned() + 2 * around;
+  if (weight == 1)
+    std::copy_n(v, n, u);
+  else
+    for (std::ptrdiff_t i = 0; i < n; ++i) u[i] = kept * u[i] + weight * v[i];
+  ++checks_;
 
   std::array<ExactSum, 3> sums;  // cost, -<phi, f>, -<mean, f>
   std::array<double, 2> slope{};

@@ -64,7 +64,7 @@ class MinimalFlow final : public SaddlePoint {
   double lower() const { return lower_; }  ///< largest certified lower bound at any check
   double cost() const { return cost_; }    ///< of the present m, at the last check
 
-  /// What a checkpoint must hold besides flux, dual_flux and potential; taken and put back at a check.
+  /// What a checkpoint must hold besides flux, dual_flux and potential; taken behind a check.
   struct State {
     double upper = 0, lower = 0, slope = 0;
     int checks = 0;
@@ -96,7 +96,7 @@ class MinimalFlow final : public SaddlePoint {
   SpectralPreconditioner poisson_;
   std::vector<double> padded_, row_;
   double tau_ = 1, relaxation_ = 1;
-  bool decomposed_ = false, resumed_ = false;
+  bool decomposed_ = false;
   double upper_ = 0, lower_ = 0, cost_ = 0, mean_slope_ = 0;
   int checks_ = 0;
 };

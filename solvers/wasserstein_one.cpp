@@ -59,8 +59,6 @@ void W1Parameters::validate() const {
 
 W1Parameters W1Parameters::read(const Parameters& p) {
   W1Parameters s;
-  const std::string norm = p.choice("ground_norm", "norm that measures how far mass moves: l1, l2 or linf", {"l1", "l2", "linf"}, "l2");
-  s.norm = norm == "l1" ? GroundNorm::L1 : norm == "l2" ? GroundNorm::L2 : GroundNorm::Linf;
   s.gap = p.real("tolerance", "relative gap between the certified bounds at which the solve stops", s.gap, Range{0, 1, true, true});
   s.max_iterations = p.integer("max_iterations", "iterations on the finest grid", s.max_iterations, Range::at_least(1));
   s.check_every = p.integer("check_every", "iterations between evaluations of the bounds", s.check_every, Range::at_least(1));
@@ -105,7 +103,8 @@ Pdhg WassersteinOne::engine(double tau, double gap, int iterations) const {
   return Pdhg(e);
 }
 
-void WassersteinOne::start_from_coarse(W1Result& result) {
+void WassersteinOne::start_from_coarse() {
+  coarse_.clear();
   const auto begin = [&](MinimalFlow& flow) {
     flow.start();
     const double scale = flow.rms_flux();
@@ -129,33 +128,41 @@ void WassersteinOne::start_from_coarse(W1Result& result) {
       begin(*next);
     flow = std::move(next);
     const SolveReport report = engine(tau_, std::max(parameters_.gap, parameters_.coarse_gap), parameters_.max_iterations).solve(*flow);
-    result.levels.push_back(level_of(*flow, sources.back().layout(), report.iterations));
+    coarse_.push_back(level_of(*flow, sources.back().layout(), report.iterations));
   }
   refine(*flow, fine_);
 }
 
 W1Result WassersteinOne::solve() {
   W1Result result;
-  if (!resumed_) start_from_coarse(result);
   std::optional<PdhgPosition> from;
-  if (resumed_) from = PdhgPosition{.iterations = iterations_, .weight = std::sqrt(step_product) / tau_};
+  if (!resumed_)
+    start_from_coarse();
+  else
+    from = PdhgPosition{.iterations = iterations_, .weight = std::sqrt(step_product) / tau_};
+  // A solve that had ended ends again.
+  const bool ended = resumed_ && fine_.upper() - fine_.lower() <= parameters_.gap * fine_.upper();
   resumed_ = false;
   Pdhg loop = engine(tau_, parameters_.gap, parameters_.max_iterations);
   loop.give_up = [&](const PdhgProgress& now) {
     iterations_ = now.iteration;
-    if (from && now.iteration == from->iterations) return false;  // it was asked there before
     result.stopped = monitor && monitor({iterations_, fine_.lower(), fine_.upper()});
     return result.stopped;
   };
-  const SolveReport report = loop.solve(fine_, from);
-  iterations_ = report.iterations;
-  result.reason = result.stopped ? StopReason::IterationLimit : report.reason;
+  result.reason = StopReason::Converged;
+  if (!ended) {
+    const SolveReport report = loop.solve(fine_, from);
+    iterations_ = report.iterations;
+    result.reason = result.stopped ? StopReason::IterationLimit : report.reason;
+  }
   result.iterations = iterations_;
   result.lower = fine_.lower();
   result.upper = result.distance = fine_.upper();
+  result.levels = coarse_;
   result.levels.push_back(level_of(fine_, *layout_, iterations_));
   result.gap = result.levels.back().gap;
-  if (!result.stopped) static_cast<void>(fine_.project());  // without the rounding that many steps add up
+  // Without the rounding that many steps add up; what goes on later keeps its bits.
+  if (result.reason == StopReason::Converged && !ended) static_cast<void>(fine_.project());
   const double scale = max_abs(fine_.divergence());
   result.divergence_error = scale > 0 ? fine_.divergence_error() / scale : 0;
   return result;
@@ -172,6 +179,7 @@ void WassersteinOne::restore(const State& state) {
   fine_.restore(state.bounds);
   tau_ = state.tau;
   iterations_ = state.iterations;
+  coarse_ = state.coarse;
   resumed_ = true;
 }
 

@@ -23,6 +23,7 @@ struct W1Parameters {
 
   /// Throws InputError naming the field and its interval.
   void validate() const;
+  /// Everything but the norm.
   static W1Parameters read(const Parameters& solver);
 };
 
@@ -79,8 +80,9 @@ class WassersteinOne {
     MinimalFlow::State bounds;
     double tau = 1;
     int iterations = 0;
+    std::vector<W1Level> coarse;
   };
-  State state() const { return {fine_.state(), tau_, iterations_}; }
+  State state() const { return {fine_.state(), tau_, iterations_, coarse_}; }
   Field& dual_flux() { return fine_.dual_flux(); }
   Field& mean_potential() { return fine_.potential(); }
   /// After the fields were filled: solve goes on as if it had not stopped.
@@ -89,13 +91,14 @@ class WassersteinOne {
 
  private:
   Pdhg engine(double tau, double gap, int iterations) const;
-  void start_from_coarse(W1Result& result);
+  void start_from_coarse();
 
   W1Parameters parameters_;
   LayoutPtr layout_;
   MinimalFlow fine_;
   double mass_ = 0, tau_ = 1;
   int iterations_ = 0;
+  std::vector<W1Level> coarse_;
   bool resumed_ = false;
 };
 

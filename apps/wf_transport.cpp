@@ -1,0 +1,3 @@
+#include "apps/run/transport.hpp"
+
+int main(int argc, char** argv) { return wasserflow::transport_main(argc, argv); }
