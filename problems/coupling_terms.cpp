@@ -207,9 +207,11 @@ class FormulaTerm final : public CouplingTerm {
           fmt::format("the coupling F = \"{}\" is {} at rho = {:g}, x = {:g}, y = {:g}, z = {:g}, t = {:g}", text_, how, rho, p.x[0], p.y, p.z, p.t),
           where_);
     };
-    double before = -std::numeric_limits<double>::infinity(), size = 0;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    double before = -infinity, size = 0;
     for (double rho = 1e-8; rho < 1.5e4; rho *= 1.7782794100389228) {  // four a decade
       const auto [value, f, df] = slope(rho);
+      if (value == infinity && rho > 10) break;  // exponentials overflow
       if (!std::isfinite(value) || !std::isfinite(f) || std::isnan(df)) fail("not a finite number", rho);
       size = std::max(size, std::abs(f));
       if (f < before - 1e-10 * size || df < -1e-10 * (size / rho + 1)) fail("not convex in rho", rho);

@@ -36,7 +36,7 @@ void monotone_roots(int n, double* r, bool logarithmic, Evaluate&& evaluate) {
   for (int step = 0; step < 300; ++step) {
     evaluate(r, h.data(), dh.data());
     Pack8 left = zero;
-    const bool slow = step > 12 && step % 2 == 0;
+    const bool slow = step > 20 && step % 3 == 0;
     for (std::size_t i = 0; i < count; i += 8) {
       const Pack8 x = load8(r + i), f = load8(&h[i]), f1 = load8(&dh[i]), go = load8(&going[i]);
       Pack8 lo = load8(&low[i]), hi = load8(&high[i]);
@@ -45,7 +45,7 @@ void monotone_roots(int n, double* r, bool logarithmic, Evaluate&& evaluate) {
       Pack8 next = x - f / f1;
       if (logarithmic) {
         const Pack8 exponent = f > 0.0 ? -f / (x * f1) : zero;
-        next = f > 0.0 ? x * exp8(exponent) : next;
+        next = f > 0.0 ? x * exp8(exponent > -60.0 ? exponent : zero - 60.0) : next;  // slopes may be estimates: not down to 0 at once
       }
       // Outside of the bracket, or on the way for long: its middle, that of the exponents where it is wide.
       const Pack8 least = (logarithmic ? 1e-16 : 1e-2) * hi, base = lo > least ? lo : least;
@@ -53,14 +53,16 @@ void monotone_roots(int n, double* r, bool logarithmic, Evaluate&& evaluate) {
       for (int l = 0; l < 8; ++l) middle[l] = hi[l] > 4 * lo[l] ? __builtin_sqrt(base[l]) * __builtin_sqrt(hi[l]) : middle[l];
       middle = hi >= huge ? 8.0 * x : middle;
       const Pack8 bracketed = hi < huge ? one : zero;
-      const Pack8 leaves = (next > lo) & (next < hi) ? bracketed * (slow ? 1.0 : 0.0) : one;
-      const Pack8 vanishes = (f > 0.0) & (lo == zero) & (next == zero) ? (logarithmic ? one : zero) : zero;
+      const Pack8 leaves = (next >= lo) & (next <= hi) ? bracketed * (slow ? 1.0 : 0.0) : one;
+      const Pack8 vanishes = (f > 0.0) & (lo == zero) & (next < tiny) ? (logarithmic ? one : zero) : zero;
       next = (leaves > 0.0) & (vanishes == zero) ? middle : next;
       const Pack8 change = next > x ? next - x : x - next;
       next = f == 0.0 ? x : next;
       next = go > 0.0 ? next : x;
       store8(r + i, next);
-      const Pack8 still = (go > 0.0) & (f != 0.0) & (next > tiny) & (change > 1e-9 * next) ? one : zero;
+      // Halving a bracket says nothing about the distance to the root.
+      const Pack8 wide = (leaves > 0.0) & (vanishes == zero) & (hi - lo > 4e-16 * hi) ? one : zero;
+      const Pack8 still = (go > 0.0) & (f != 0.0) & (next > tiny) & ((change > 1e-9 * next) | (wide > 0.0)) ? one : zero;
       store8(&going[i], still);
       store8(&low[i], lo);
       store8(&high[i], hi);

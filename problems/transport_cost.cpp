@@ -534,7 +534,8 @@ void TransportCost::energy(const RowPoints& row, const double* rho, const double
     alignas(64) Buffer flow{};  // |n|: whether anything moves
     for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j)
       for (std::size_t i = 0; i < count; ++i) {
-        const double flux = m[j][at + i] - (drift_.empty() ? 0.0 : r[i] * rows.drift[j][i]);
+        const double carried = drift_.empty() ? 0.0 : r[i] * rows.drift[j][i], rest = m[j][at + i] - carried;
+        const double flux = std::abs(rest) <= 1e-15 * std::abs(carried) ? 0.0 : rest;  // rounding has no side
         flow[i] += std::abs(flux);
         speed[j][i] = v[i] > 0 ? flux / v[i] : 0.0;
       }
