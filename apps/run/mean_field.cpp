@@ -1,0 +1,106 @@
+#include "apps/run/mean_field.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "apps/run/mean_field_output.hpp"
+#include "apps/run/mean_field_solve.hpp"
+#include "problems/catalogue.hpp"
+#include "problems/density.hpp"
+
+namespace wasserflow {
+namespace {
+
+class MeanFieldApp final : public Application {
+ public:
+  explicit MeanFieldApp(MeanFieldKind kind) : kind_(kind) {}
+
+  void setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) override {
+    input_.emplace(root, comm, kind_);
+    output_ = MeanFieldOutput(root, *input_);
+    solver_ = std::make_unique<MeanFieldSolver>(*input_);
+  }
+
+  Status run(Run& run) override {
+    for (const std::string& w : solver_->warnings()) run.log().warn("{}", w);
+    const bool movements = input_->jko_steps() > 0;
+    if (movements) solver_->on_step = [&](int k, const Field& rho) { output_.movement(run, k, rho); };
+    if (const std::optional<Status> stopped = solver_->solve(run)) {
+      output_.report(run, *solver_, false);
+      return *stopped;
+    }
+    if (!movements) output_.solution(run, solver_->scheme());
+    output_.report(run, *solver_, true);
+    return solver_->all_converged() ? Status::Converged : Status::IterationLimit;
+  }
+
+ private:
+  MeanFieldKind kind_;
+  std::optional<MeanFieldInput> input_;
+  MeanFieldOutput output_;
+  std::unique_ptr<MeanFieldSolver> solver_;
+};
+
+constexpr const char* example = R"toml(
+diffusion = 0.1
+[problem]
+name = "example"
+[grid]
+lower = [0.0, 0.0]
+upper = [1.0, 1.0]
+cells = [16, 16]
+boundary = "no_flux"
+[time]
+final = 1.0
+steps = 8
+[hamiltonian]
+type = "quadratic"
+[coupling]
+type = "entropy"
+gamma = 0.1
+[terminal]
+type = "potential"
+V = "(x-0.7)^2 + (y-0.5)^2"
+[interaction]
+W = "exp(-20*(x^2+y^2))"
+[initial]
+rho = "exp(-20*((x-0.3)^2+(y-0.5)^2))"
+[solver]
+scheme = "staggered"
+[output]
+every = 2
+[trajectories]
+starts = 4
+)toml";
+
+}  // namespace
+
+std::unique_ptr<Application> make_mean_field_application(MeanFieldKind kind) { return std::make_unique<MeanFieldApp>(kind); }
+
+std::vector<Topic> mean_field_topics() {
+  std::vector<Topic> all;
+  for (const auto& [name, entry] : coupling_types().entries()) {
+    std::string keys = coupling_example(name);
+    while (!keys.empty() && keys.back() == '\n') keys.pop_back();
+    std::replace(keys.begin(), keys.end(), '\n', ',');
+    all.push_back({"Coupling", name, entry.doc, "coupling", {"coupling={" + keys + "}"}});
+  }
+  for (const auto& [name, entry] : catalogue().hamiltonians.entries()) all.push_back({"Hamiltonian", name, entry.doc, "hamiltonian", {}});
+  for (const auto& [name, entry] : density_families().entries()) all.push_back({"Density", name, entry.doc, "", {}});
+  for (const auto& [name, entry] : function_families().entries())
+    all.push_back({"Function family", name, entry.doc, "terminal.V", {"terminal.V=" + function_family_example(name)}});
+  return all;
+}
+
+int mean_field_main(int argc, char** argv) {
+  AppInfo info;
+  info.name = "wf-mean-field";
+  info.summary =
+      "Mean-field games and control, planning, dynamic optimal transport, Schroedinger bridges, unbalanced transport and minimising movements (JKO "
+      "steps), on space-time grids in 1 to 3 dimensions.";
+  info.example = example;
+  info.topics = mean_field_topics;
+  return run_app(argc, argv, info, [] { return make_mean_field_application(MeanFieldKind::Game); });
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,271 @@
+#include "apps/run/mean_field_output.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/run/density_monitor.hpp"
+#include "apps/run/initial_density.hpp"
+#include "grids/reduce.hpp"
+#include "solvers/flow_paths.hpp"
+
+namespace wasserflow {
+namespace {
+
+/// out = the levels of `from` at `times`, interpolated (and, beyond them, continued) linearly to t.
+void level_at(const Field& from, const std::vector<double>& times, double t, Field& out) {
+  if (times.size() == 1) {
+    out.copy_level(0, from, 0);
+    return;
+  }
+  const auto next = std::upper_bound(times.begin() + 1, times.end() - 1, t) - times.begin();
+  const auto k = static_cast<std::size_t>(next);
+  const double a = (t - times[k - 1]) / (times[k] - times[k - 1]);
+  const double *low = from.level(static_cast<int>(k) - 1), *high = from.level(static_cast<int>(k));
+  const std::ptrdiff_t n = out.layout().owned();
+  // Nodes are copied, not rounded.
+  const double b = std::fabs(a) < 1e-12 ? 0 : std::fabs(a - 1) < 1e-12 ? 1 : a;
+  for (std::ptrdiff_t i = 0; i < n; ++i) out.level()[i] = b == 0 ? low[i] : b == 1 ? high[i] : (1 - b) * low[i] + b * high[i];
+}
+
+const std::vector<std::string> field_names{"rho", "m", "phi"};
+
+}  // namespace
+
+MeanFieldOutput::MeanFieldOutput(const Parameters& root, const MeanFieldInput& input) : input_(&input) {
+  const int dim = input.finest().grid.dim(), steps = input.jko_steps() > 0 ? input.jko_steps() : input.finest().steps;
+  const Parameters output = root.table("output", "what is saved, and how often");
+  if (input.jko_steps() == 0)
+    times_ = output.reals("times", "times at which fields are saved, between levels interpolated; without them: every", 0, std::vector<double>{},
+                          Range::between(0, input.horizon()));
+  if (times_.empty())
+    every_ = output.integer("every", "intervals (steps of [jko]) between saved fields; the first and the last are always saved",
+                            std::max(1, steps / 10), Range::at_least(1));
+  for (std::size_t i = 1; i < times_.size(); ++i)
+    if (!(times_[i] > times_[i - 1])) output.fail("times", fmt::format("{} does not come after {}", times_[i], times_[i - 1]));
+  fields_ = output.texts("fields", "fields to save: rho (density), m (momentum), phi (value function); of [jko] rho only", 0,
+                         input.jko_steps() > 0 ? std::vector<std::string>{"rho"} : field_names);
+  for (const std::string& f : fields_)
+    if (std::find(field_names.begin(), field_names.end(), f) == field_names.end()) {
+      const std::string hint = nearest(f, field_names);
+      output.fail("fields", fmt::format("there is no field '{}'{}", f, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
+    }
+  const Parameters reference = root.table("reference", "solution to compare with, and figures to expect");
+  if (reference.has("rho")) rho_ = read_function(reference, "rho", "exact density, a function of (x, t)", dim);
+  if (reference.has("phi")) {
+    phi_ = read_function(reference, "phi", "exact value function of (x, t); with both ends given up to a constant", dim);
+    if (input.jko_steps() > 0) reference.fail("phi", "steps of [jko] have no value function in common");
+  }
+  objective_ = reference.real("objective", "exact value of the objective; 0: not known", 0.0);
+  if (input.kind() != MeanFieldKind::Game) distance_ = reference.real("distance", "exact distance; 0: not known", 0.0, Range::nonnegative());
+  std::vector<ExpectedFigures::Known> known;
+  for (const char* name : {"l1", "l2", "linf", "l1_relative", "final_l1", "middle_l1", "value"}) known.push_back({"errors", name});
+  for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "value_equation",
+                           "distance", "mass", "final_mass", "least_density", "finest_iterations"})
+    known.push_back({"quantities", name});
+  for (const char* what : {"mean", "variance"})
+    for (const std::string& name : axis_names(what, dim)) known.push_back({"quantities", name});
+  expected_.read(reference, known);
+  if (input.jko_steps() == 0) trajectories_ = read_trajectory_plan(root, input.finest().grid);
+}
+
+bool MeanFieldOutput::wanted(const std::string& field) const { return std::find(fields_.begin(), fields_.end(), field) != fields_.end(); }
+
+void MeanFieldOutput::movement(Run& run, int step, const Field& rho) {
+  const double t = step * input_->horizon();
+  if (rho_) {
+    rho_->bind(rho.layout());
+    final_ = compare(rho, 0, *rho_, t);
+    if (step > 0) errors_.add(final_);
+  }
+  if (!wanted("rho") || (step % every_ != 0 && step != input_->jko_steps())) return;
+  const std::vector<NamedField> out{{"rho", &rho, 0}};
+  run.save_fields(t, out);
+}
+
+MeanFieldOutput::Solution MeanFieldOutput::take(MeanFieldScheme& scheme) const {
+  const MeanFieldProblem& problem = scheme.problem();
+  Solution s{Field(problem.layout, problem.steps + 1), Field(problem.layout, problem.steps), {}, {}, {}, scheme.value_times()};
+  for (int d = 0; d < problem.layout->dim(); ++d) s.m.emplace_back(problem.layout, problem.steps);
+  scheme.density(s.rho);
+  scheme.momentum(s.m);
+  scheme.value(s.phi);
+  for (int n = 0; n <= problem.steps; ++n) s.nodes.push_back(n == problem.steps ? problem.horizon : n * problem.dt());
+  for (int n = 0; n < problem.steps; ++n) s.middles.push_back((n + 0.5) * problem.dt());
+  return s;
+}
+
+void MeanFieldOutput::save(Run& run, const Solution& s) const {
+  const auto timer = run.timers().scope("save fields");
+  const LayoutPtr& layout = s.rho.layout_ptr();
+  std::vector<double> times = times_;
+  if (times.empty())
+    for (std::size_t n = 0; n < s.nodes.size(); ++n)
+      if (n % static_cast<std::size_t>(every_) == 0 || n + 1 == s.nodes.size()) times.push_back(s.nodes[n]);
+  Field rho(layout), phi(layout);
+  std::vector<Field> m = axis_fields(layout);
+  const std::vector<std::string> names = axis_names("m", layout->dim());
+  for (const double t : times) {
+    std::vector<NamedField> out;
+    if (wanted("rho")) {
+      level_at(s.rho, s.nodes, t, rho);
+      out.push_back({"rho", &rho, 0});
+    }
+    for (std::size_t d = 0; d < m.size() && wanted("m"); ++d) {
+      level_at(s.m[d], s.middles, t, m[d]);
+      out.push_back({names[d], &m[d], 0});
+    }
+    if (wanted("phi")) {
+      level_at(s.phi, s.value_times, t, phi);
+      out.push_back({"phi", &phi, 0});
+    }
+    if (!out.empty()) run.save_fields(t, out);
+  }
+}
+
+void MeanFieldOutput::compare_all(const Solution& s) {
+  const SlabLayout& layout = s.rho.layout();
+  const int last = static_cast<int>(s.nodes.size()) - 1;
+  if (rho_) {
+    rho_->bind(layout);
+    for (int n = 1; n <= last; ++n) {
+      final_ = compare(s.rho, n, *rho_, s.nodes[static_cast<std::size_t>(n)]);
+      if (n == (last + 1) / 2) middle_ = final_;
+      errors_.add(final_);
+    }
+  }
+  if (!phi_) return;
+  // In the mean under the density: where it vanishes the value function is not unique. With both ends given it is one up to a constant.
+  phi_->bind(layout);
+  Field exact(s.rho.layout_ptr()), rho(s.rho.layout_ptr());
+  const auto sweep = [&](auto&& term) {
+    double total = 0;
+    for (std::size_t k = 0; k < s.value_times.size(); ++k) {
+      fill(exact, 0, *phi_, s.value_times[k]);
+      level_at(s.rho, s.nodes, s.value_times[k], rho);
+      const double* phi = s.phi.level(static_cast<int>(k));
+      for (std::ptrdiff_t i = 0; i < layout.owned(); ++i) exact.level()[i] = rho.level()[i] * term(phi[i] - exact.level()[i]);
+      total += sum(exact);
+    }
+    return total;
+  };
+  const double mass = sweep([](double) { return 1.0; });
+  const double shift = input_->both_ends() ? sweep([](double e) { return e; }) / mass : 0;
+  value_error_ = sweep([shift](double e) { return std::fabs(e - shift); }) / mass;
+}
+
+void MeanFieldOutput::trace(Run& run, const MeanFieldProblem& problem, const Solution& s) {
+  const auto timer = run.timers().scope("trajectories");
+  const double negligible = 1e-9 * max_abs(s.rho, 0);
+  const VelocitySource velocity = [&](int k, Field& v) {
+    for (int d = 0; d < problem.layout->dim(); ++d)
+      for (std::ptrdiff_t i = 0; i < problem.layout->owned(); ++i) {
+        const double rho = 0.5 * (s.rho.level(k)[i] + s.rho.level(k + 1)[i]);
+        v.level(d)[i] = rho > negligible ? s.m[static_cast<std::size_t>(d)].level(k)[i] / rho : 0.0;
+      }
+  };
+  const std::vector<Trajectory> found =
+      flow_paths(problem.layout, s.nodes, problem.viscosity, velocity, trajectories_->starts, trajectories_->options);
+  write_trajectories(run.comm(), run.directory() + "/trajectories", found, problem.layout->dim(), trajectories_->samples);
+  paths_ = {{"count", trajectories_->starts.size()}, {"mean_cost", mean_cost(run.comm(), found).mean}};
+}
+
+void MeanFieldOutput::solution(Run& run, MeanFieldScheme& scheme) {
+  const Solution s = take(scheme);
+  save(run, s);
+  {
+    const auto timer = run.timers().scope("reference");
+    compare_all(s);
+  }
+  if (trajectories_) trace(run, scheme.problem(), s);
+}
+
+nlohmann::ordered_json MeanFieldOutput::distances(const MeanFieldFigures& figures, double mass) const {
+  nlohmann::ordered_json q;
+  if (input_->kind() == MeanFieldKind::Game) return q;
+  // The cost of a path of length T is distance^2 / (2 T), for unit mass.
+  const auto distance = [&](double cost) { return std::sqrt(std::max(0.0, 2 * input_->horizon() * cost)); };
+  q["distance"] = distance(figures.objective());
+  if (std::isfinite(figures.feasible_objective)) q["distance_feasible"] = distance(figures.feasible_objective);
+  if (std::isfinite(figures.lower_bound)) q["distance_lower_bound"] = distance(figures.lower_bound);
+  q["distance_per_mass"] = distance(figures.objective() / mass);
+  return q;
+}
+
+void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
+  nlohmann::ordered_json& r = run.report();
+  r["iterations"] = solver.iterations();
+  r["operator_passes"] = solver.operator_passes();
+  r["scheme"] = input_->scheme();
+  auto levels = nlohmann::ordered_json::array();
+  for (const MeanFieldEffort& e : solver.efforts())
+    levels.push_back({{"cells", e.cells}, {"steps", e.steps}, {"iterations", e.iterations}, {"seconds", e.seconds}, {"converged", e.converged}});
+  r[input_->jko_steps() > 0 ? "movements" : "levels"] = levels;
+  if (solver.efforts().empty() || !solved) return;
+  auto residuals = nlohmann::ordered_json::object();
+  for (const Residual& residual : solver.last().residuals)
+    residuals[residual.name] = {{"absolute", residual.absolute}, {"relative", residual.relative()}};
+  r["residuals"] = residuals;
+  MeanFieldScheme& scheme = solver.scheme();
+  const MeanFieldProblem& problem = scheme.problem();
+  const SlabLayout& layout = *problem.layout;
+  const MeanFieldFigures figures = scheme.figures();
+  const auto points = static_cast<double>(layout.grid().size()) * problem.steps;
+  Field rho(problem.layout, problem.steps + 1), last(problem.layout);
+  scheme.density(rho);
+  last.copy_level(0, rho, problem.steps);
+  const double mass = sum(rho, 0) * layout.grid().cell_volume();
+  nlohmann::ordered_json q;
+  q["points"] = points;
+  q["objective"] = figures.objective();
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{{"kinetic", figures.kinetic},
+                                                                                         {"running", figures.running},
+                                                                                         {"interaction", figures.interaction},
+                                                                                         {"terminal", figures.terminal},
+                                                                                         {"feasible_objective", figures.feasible_objective}})
+    q[name] = value;
+  if (std::isfinite(figures.lower_bound)) {
+    q["lower_bound"] = figures.lower_bound;
+    q["gap"] = figures.objective() - figures.lower_bound;
+  }
+  q["mass_error"] = figures.mass_error;
+  q["least_density"] = figures.least_density;
+  q["continuity"] = figures.continuity;
+  q["value_equation"] = figures.value_equation;
+  const auto add = [&](const nlohmann::ordered_json& more) {
+    for (const auto& [name, value] : more.items()) q[name] = value;
+  };
+  add(distances(figures, mass));
+  q["mass"] = mass;
+  const DensityMoments moments = density_moments(last);
+  q["final_mass"] = moments.mass;
+  for (std::size_t d = 0; d < moments.mean.size(); ++d) {
+    q[axis_names("mean", layout.dim())[d]] = moments.mean[d];
+    q[axis_names("variance", layout.dim())[d]] = moments.variance[d];
+  }
+  q["finest_iterations"] = solver.efforts().back().iterations;
+  std::int64_t bytes = static_cast<std::int64_t>(scheme.bytes());
+  MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_SUM, run.comm());
+  q["bytes_per_point"] = static_cast<double>(bytes) / points;
+  r["quantities"] = q;
+  if (!paths_.is_null()) r["paths"] = paths_;
+  nlohmann::ordered_json e = nlohmann::ordered_json::object();
+  if (errors_.points > 0) {
+    e = error_report(errors_, final_);
+    if (middle_.points > 0) e["middle_l1"] = middle_.mean_l1();
+    run.log().info("error against the reference: l1 {:.4e} (relative {:.4e}), linf {:.4e}; at the final time l1 {:.4e}", errors_.mean_l1(),
+                   errors_.l1 / errors_.reference_l1, errors_.linf, final_.mean_l1());
+  }
+  if (phi_) e["value"] = value_error_;
+  if (objective_ != 0) e["objective"] = std::fabs(figures.objective() / objective_ - 1);
+  if (distance_ > 0) e["distance"] = std::fabs(q["distance"].get<double>() / distance_ - 1);
+  r["errors"] = e;
+  r["expected"] = expected_.report();
+  run.log().info("objective {:.8g} (feasible iterate {:.8g}{}), mass error {:.1e}, {} iterations on the finest grid, {:.0f} bytes a space-time point",
+                 figures.objective(), figures.feasible_objective,
+                 std::isfinite(figures.lower_bound) ? fmt::format(", lower bound {:.8g}", figures.lower_bound) : "", figures.mass_error,
+                 solver.efforts().back().iterations, static_cast<double>(bytes) / points);
+}
+
+}  // namespace wasserflow

@@ -1,0 +1,210 @@
+// timeout: 300
+// processors: 2
+// wf-mean-field seen from outside: the same answer on any number of ranks and after a stop, and what a problem without coupling has in common with
+// wf-hamilton-jacobi.
+#define BOOST_TEST_MODULE mean_field_runs
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/process.hpp"
+
+using namespace wasserflow::test;
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+using Json = nlohmann::json;
+
+namespace {
+
+const char* const transport = R"toml([grid]
+upper = [1.0, 1.5]
+cells = [24, 32]
+[time]
+steps = 8
+[initial]
+rho = "exp(-((x-0.3)^2 + (y-0.4)^2)/0.02)"
+[final]
+rho = "exp(-((x-0.7)^2 + (y-1.0)^2)/0.03)"
+[solver]
+tolerance = 1e-3
+[output]
+every = 4
+[trajectories]
+starts = 4
+)toml";
+
+const char* const game = R"toml(diffusion = 0.1
+[grid]
+upper = 1.0
+cells = 48
+boundary = "periodic"
+[time]
+steps = 12
+[[coupling]]
+type = "potential"
+V = "cos(2*pi*x)*(1+t)"
+[[coupling]]
+type = "power"
+coefficient = 0.1
+[interaction]
+W = "0.2*exp(-20*x^2)"
+[terminal]
+type = "entropy"
+gamma = 0.05
+[initial]
+rho = "1 + 0.5*sin(2*pi*x)"
+[solver]
+tolerance = 1e-4
+[output]
+every = 4
+[trajectories]
+starts = 6
+samples = 2
+)toml";
+
+const char* const unbalanced = R"toml([grid]
+upper = 1.0
+cells = 48
+[time]
+steps = 8
+[unbalanced]
+penalty = 0.3
+[initial]
+rho = "exp(-(x-0.3)^2/0.02)"
+[final]
+rho = "exp(-(x-0.6)^2/0.01)"
+mass = 1.5
+[solver]
+tolerance = 1e-3
+[output]
+times = [0.0, 0.3, 1.0]
+)toml";
+
+const char* const movements = R"toml([grid]
+lower = -1.0
+upper = 1.0
+cells = 64
+[jko]
+tau = 0.01
+steps = 3
+energy = [{ type = "entropy", gamma = 0.5 }, { type = "potential", V = "x^2" }]
+[initial]
+rho = "exp(-(x-0.2)^2/0.02)"
+[solver]
+tolerance = 1e-3
+)toml";
+
+struct Case {
+  std::string name, problem;
+  Words settings;
+};
+
+const std::vector<Case> cases{
+    {"transport", transport, {}},
+    {"game", game, {}},
+    {"unbalanced", unbalanced, {}},
+    {"minimising movements", movements, {}},
+};
+
+ProcessResult solve(const Case& c, const std::string& dir, const std::string& output, Words more = {}, int ranks = 1,
+                    std::function<void(pid_t)> meanwhile = {}) {
+  Words words{"p.toml", "-o", output, "--log", "quiet"};
+  for (const std::string& s : c.settings) words.insert(words.end(), {"--set", s});
+  words.insert(words.end(), more.begin(), more.end());
+  return run_app("wf-mean-field", words, {.ranks = ranks, .directory = dir, .timeout = 100, .meanwhile = std::move(meanwhile)});
+}
+
+Json report(const std::string& directory) { return Json::parse(read_file(directory + "/report.json")); }
+
+/// 0: converged; 3: the iteration limit of the case.
+bool ended(const ProcessResult& r) { return r.code == 0 || r.code == 3; }
+
+void check_same_files(const std::string& found, const std::string& expected) {
+  BOOST_TEST((read_file(found + "/history.csv") == read_file(expected + "/history.csv")), "history.csv");
+  int files = 0;
+  for (const auto& file : fs::directory_iterator(expected + "/fields")) {
+    const std::string name = file.path().filename().string();
+    BOOST_TEST((read_file(found + "/fields/" + name) == read_file(file.path().string())), name);
+    ++files;
+  }
+  BOOST_TEST(files >= 3);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_the_ranks) {
+  for (const Case& c : cases) BOOST_TEST_CONTEXT(c.name) {
+      const std::string dir = fresh_directory("mean_field_ranks");
+      write_file(dir + "/p.toml", c.problem);
+      for (const int ranks : {1, 2, 4}) {
+        const ProcessResult r = solve(c, dir, std::to_string(ranks), {}, ranks);
+        BOOST_TEST_REQUIRE(ended(r), r.err);
+      }
+      const Json one = report(dir + "/1");
+      for (const char* ranks : {"2", "4"}) {
+        const Json other = report(dir + "/" + ranks);
+        BOOST_TEST(one["iterations"] == other["iterations"]);
+        int compared = 0;
+        for (const auto& [name, value] : one["quantities"].items())
+          if (value.is_number() && name != "bytes_per_point") {
+            const double a = value, b = other["quantities"][name];
+            ++compared;
+            BOOST_TEST(std::fabs(a - b) <= 1e-12 * (1 + std::fabs(a)), ranks << " ranks, " << name << ": " << a << " and " << b);
+          }
+        BOOST_TEST(compared > 10);
+        BOOST_TEST((read_file(dir + "/1/history.csv") == read_file(dir + "/" + ranks + "/history.csv")), ranks);
+      }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_was_stopped_equals_the_straight_one) {
+  for (const Case& c : cases) BOOST_TEST_CONTEXT(c.name) {
+      const std::string dir = fresh_directory("mean_field_restart");
+      write_file(dir + "/p.toml", c.problem);
+      const Words often{"--set", "output.checkpoint_seconds=0"};
+      BOOST_TEST(ended(solve(c, dir, "straight", often)));
+      // Killed before its last check: the newest checkpoint is not the last one.
+      BOOST_TEST(ended(solve(c, dir, "killed", often)));
+      std::vector<std::string> checkpoints;
+      for (const auto& file : fs::directory_iterator(dir + "/killed/checkpoints")) checkpoints.push_back(file.path().string());
+      std::sort(checkpoints.begin(), checkpoints.end());
+      BOOST_TEST_REQUIRE(checkpoints.size() == 2u);
+      fs::remove(checkpoints.back());
+      const ProcessResult r = solve(c, dir, "killed", {"--restart", "--set", "output.checkpoint_seconds=0"});
+      BOOST_TEST(ended(r), r.err);
+      check_same_files(dir + "/killed", dir + "/straight");
+      // Stopped by a signal as soon as there is a checkpoint, on one of the coarse grids or in the first movement; goes on with two ranks.
+      bool sent = false;
+      const ProcessResult stopped = solve(c, dir, "stopped", often, 1, [&](pid_t pid) {
+        if (sent || !fs::exists(dir + "/stopped/checkpoints") || fs::is_empty(dir + "/stopped/checkpoints")) return;
+        kill(pid, SIGTERM);
+        sent = true;
+      });
+      if (stopped.code == 5) {
+        BOOST_TEST(report(dir + "/stopped")["status"] == "time_limit");
+        const ProcessResult rest = solve(c, dir, "stopped", {"--restart"}, 2);
+        BOOST_TEST(ended(rest), rest.err);
+        BOOST_TEST((read_file(dir + "/stopped/history.csv") == read_file(dir + "/straight/history.csv")), "history.csv after a signal");
+        const Json a = report(dir + "/stopped"), b = report(dir + "/straight");
+        BOOST_TEST(a["quantities"]["objective"] == b["quantities"]["objective"]);
+        BOOST_TEST(a["iterations"] == b["iterations"]);
+        BOOST_TEST(a["operator_passes"] == b["operator_passes"]);
+      } else {
+        BOOST_TEST(ended(stopped), stopped.err);
+      }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(masses_are_kept_and_files_hold_no_negative_density) {
+  const std::string dir = fresh_directory("mean_field_mass");
+  for (const Case& c : cases) BOOST_TEST_CONTEXT(c.name) {
+      write_file(dir + "/p.toml", c.problem);
+      BOOST_TEST(ended(solve(c, dir, "run", {"--overwrite"})));
+      const Json q = report(dir + "/run")["quantities"];
+      BOOST_TEST(q["mass_error"].get<double>() < (c.name == "game, upwind" ? 1e-2 : 1e-12));
+      BOOST_TEST(std::fabs(q["mass"].get<double>() - 1) < 1e-12);
+      BOOST_TEST(std::fabs(q["final_mass"].get<double>() - (c.name == "unbalanced" ? 1.5 : 1)) < 1e-12);
+    }
+}
