@@ -10,6 +10,7 @@ namespace {
 
 MeanFieldProblem checked(MeanFieldProblem p) {
   if (p.final_density) throw InputError("a step of a gradient flow has a free end, no final density");
+  if (p.speed == 0) p.speed = 0.1 * p.speed_scale();  // a step moves a density by a part of the box
   return p;
 }
 
