@@ -61,7 +61,7 @@ class Envelope {
     slope[0] = -1e300;
     for (int i = 1; i < n; ++i) {
       double s = (u[i] - u[at[k]]) * inverse[i - at[k]];
-      while (s <= slope[k]) {
+      while (k > 0 && s <= slope[k]) {
         --k;
         s = (u[i] - u[at[k]]) * inverse[i - at[k]];
       }

@@ -4,33 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
-#include "grids/quadratic_interpolation.hpp"
-#include "grids/quadratic_transform.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
-#include "solvers/grid_transfer.hpp"
-#include "solvers/preconditioner.hpp"
-#include "solvers/pushforward.hpp"
 #include "solvers/rearrangement.hpp"
 
 namespace wasserflow {
 namespace {
-
-/// Potentials have slopes at the border: ghosts go on linearly.
-LayoutPtr potential_layout(const SlabLayout& s) {
-  std::vector<Axis> axes = s.grid().axes();
-  for (Axis& axis : axes) axis.boundary = Boundary::Extrapolate;
-  return make_layout(s.comm(), Grid(std::move(axes)), 2);
-}
-
-/// (-Lap)^{-1} without flux; one level given at both ends has no time part.
-SpectralPreconditioner poisson(const LayoutPtr& layout) {
-  AxisSymbols symbols;
-  for (int d = 0; d < layout->dim(); ++d)
-    symbols.axis[static_cast<std::size_t>(d)] = laplacian_symbol(layout->grid().axis(d), layout->grid().cells(d));
-  return {layout, 1, {1, 1, TimeEnds::Planning}, {}, symbols};
-}
 
 struct Moments {
   std::array<double, 3> mean{};
@@ -107,91 +88,37 @@ Matrix optimal_matrix(const Matrix& s0, const Matrix& s1) {
 
 }  // namespace
 
-void BackAndForthParameters::validate() const {
-  const auto require = [](bool good, const char* field, const char* interval, double value) {
-    if (!good) throw InputError(fmt::format("back and forth: {} must be {}, not {}", field, interval, value));
-  };
-  require(tolerance > 0, "tolerance", "positive", tolerance);
-  require(max_iterations >= 1, "max_iterations", "at least 1", max_iterations);
-  require(level_iterations >= 1, "level_iterations", "at least 1", level_iterations);
-  require(check_every >= 1, "check_every", "at least 1", check_every);
-  require(first_step > 0, "first_step", "positive", first_step);
-  require(coarsest_cells >= 4, "coarsest_cells", "at least 4", coarsest_cells);
-}
-
 struct BackAndForth::State {
-  struct Level {
-    explicit Level(const LayoutPtr& l)
-        : layout(l), rho0(l), rho1(l), phi(l), psi(l), pushed(l), step(l), spare(l), transform(l), laplacian(poisson(l)), pushforward(l) {
-      for (int d = 0; d < l->dim(); ++d) origins.emplace_back(l);
-    }
-    LayoutPtr layout;
-    Field rho0, rho1, phi, psi, pushed, step, spare;  ///< the last three: scratch
-    std::vector<Field> origins;
-    QuadraticTransform transform;
-    SpectralPreconditioner laplacian;
-    Pushforward pushforward;
-
-    double integral(const Field& u, const Field& rho) const { return dot(u, rho) * layout->grid().cell_volume(); }
-    double value() const { return integral(phi, rho0) + integral(psi, rho1); }
-    void conjugate(const Field& u, Field& v) { transform.apply(u, v, MinimumOver::Neighborhood); }
-
-    /// a += sigma (-Lap)^{-1} (mine - T_b# other); then b = a^c, a = b^c. Adapts sigma.
-    void half_step(Field& a, const Field& mine, Field& b, const Field& other, double& value_now, double& sigma) {
-      pushforward.apply(b, other, 1, pushed);
-      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) pushed.level()[i] = mine.level()[i] - pushed.level()[i];
-      laplacian.apply(pushed, step);
-      const double slope = integral(step, pushed);
-      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) a.level()[i] += sigma * step.level()[i];
-      conjugate(a, b);
-      // Armijo and Goldstein: a straight line would gain sigma slope, the best step of a parabola half of it.
-      const double gain = slope > 0 ? (value() - value_now) / (sigma * slope) : 0;
-      if (gain > 0.75) sigma *= 1.25;
-      if (gain < 0.25) sigma *= 0.8;
-      conjugate(b, a);
-      value_now = value();
-    }
-  };
-
-  LayoutPtr layout;
+  State(const SlabLayout& layout, const BackAndForthParameters& p) : parameters(p), grids(layout, p) {}
   BackAndForthParameters parameters;
-  std::vector<Level> levels;  ///< coarsest first
-  std::vector<QuadraticInterpolation> finer;  ///< from level l to l + 1
-
+  AscentLevels grids;
+  double mass = 1;
   bool checked = false;  ///< there are bounds
 
-  Level& finest() { return levels.back(); }
-  void start(Level& level) const;
-  void ascend(Level& level, int max_iterations, W2Result& result, bool last);
-  void bounds(Level& level, W2Result& result);
+  void start(AscentLevel& level, bool from_moments) const;
+  /// Levels on which both starts are tried: a small part of the work.
+  std::size_t tried_levels() const {
+    const std::int64_t most = std::max<std::int64_t>(4096, grids.levels.back().layout->grid().size() / 64);
+    std::size_t n = 0;
+    while (n + 1 < grids.levels.size() && grids.levels[n].layout->grid().size() <= most) ++n;
+    return n;
+  }
+  void ascend(AscentLevel& level, int max_iterations, W2Result& result, bool last);
+  void bounds(AscentLevel& level, W2Result& result);
 };
 
-BackAndForth::BackAndForth(LayoutPtr layout, const BackAndForthParameters& parameters) : state_(std::make_unique<State>()) {
-  parameters.validate();
-  const Grid& grid = layout->grid();
-  for (const Axis& axis : grid.axes())
-    if (axis.boundary != Boundary::NoFlux || axis.offset != 0.5)
-      throw InputError("the back-and-forth method needs no_flux axes with unknowns at the cell centres");
-  State& s = *state_;
-  s.layout = layout;
-  s.parameters = parameters;
-  std::vector<LayoutPtr> layouts{potential_layout(*layout)};
-  while (parameters.nested)
-    if (LayoutPtr next = coarser(*layouts.back(), parameters.coarsest_cells))
-      layouts.push_back(std::move(next));
-    else
-      break;
-  for (auto l = layouts.rbegin(); l != layouts.rend(); ++l) s.levels.emplace_back(*l);
-  for (std::size_t l = 1; l < s.levels.size(); ++l) s.finer.emplace_back(s.levels[l - 1].layout, s.levels[l].layout);
+BackAndForth::BackAndForth(const LayoutPtr& layout, const BackAndForthParameters& parameters) : state_(std::make_unique<State>(*layout, parameters)) {
+  for (AscentLevel& level : state_->grids.levels)
+    level.evaluate = [](AscentLevel& l) { return l.integral(l.phi, l.rho0) + l.integral(l.psi, l.rho1); };
 }
 
 BackAndForth::~BackAndForth() = default;
 BackAndForth::BackAndForth(BackAndForth&&) noexcept = default;
 BackAndForth& BackAndForth::operator=(BackAndForth&&) noexcept = default;
 
-void BackAndForth::State::start(Level& level) const {
+void BackAndForth::State::start(AscentLevel& level, bool from_moments) const {
   level.phi.fill(0);
-  if (!parameters.moment_start) return;
+  if (!from_moments) return;
   const Moments a = moments(level.rho0), b = moments(level.rho1);
   const Matrix m = optimal_matrix(a.covariance, b.covariance);
   const SlabLayout& s = *level.layout;
@@ -211,77 +138,79 @@ void BackAndForth::State::start(Level& level) const {
 
 W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   State& s = *state_;
-  const double volume = s.layout->grid().cell_volume();
-  std::array<double, 2> mass{};
-  for (int k = 0; k < 2; ++k) {
-    const Field& rho = k == 0 ? rho0 : rho1;
-    if (!all_finite(rho)) throw InputError("a density is not finite everywhere");
-    double least = 0;
-    for (const double v : rho.owned()) least = std::min(least, v);
-    least = global_min(s.layout->comm(), least);
-    if (least < 0) throw InputError(fmt::format("a density is negative somewhere: {:.6g}", least));
-    mass[static_cast<std::size_t>(k)] = sum(rho) * volume;
-    if (!(mass[static_cast<std::size_t>(k)] > 0)) throw InputError("a density has no mass");
+  const double mass = checked_mass(rho0), other = checked_mass(rho1);
+  if (std::fabs(mass - other) > 1e-10 * mass)
+    throw InputError(fmt::format("the densities have the masses {:.10g} and {:.10g}: no plan joins them", mass, other));
+  s.mass = mass;
+  AscentLevel& finest = s.grids.finest();
+  for (std::ptrdiff_t i = 0; i < finest.layout->owned(); ++i) {
+    finest.rho0.level()[i] = rho0.level()[i] / mass;
+    finest.rho1.level()[i] = rho1.level()[i] / other;
   }
-  if (std::fabs(mass[0] - mass[1]) > 1e-10 * mass[0])
-    throw InputError(fmt::format("the densities have the masses {:.10g} and {:.10g}: no plan joins them", mass[0], mass[1]));
-  State::Level& finest = s.finest();
-  for (std::ptrdiff_t i = 0; i < s.layout->owned(); ++i) {
-    finest.rho0.level()[i] = rho0.level()[i] / mass[0];
-    finest.rho1.level()[i] = rho1.level()[i] / mass[1];
-  }
-  for (std::size_t l = s.finer.size(); l-- > 0;) {
-    restrict_cells(s.levels[l + 1].rho0, 0, s.levels[l].rho0, 0);
-    restrict_cells(s.levels[l + 1].rho1, 0, s.levels[l].rho1, 0);
-  }
+  s.grids.restrict_down(&AscentLevel::rho0);
+  s.grids.restrict_down(&AscentLevel::rho1);
   W2Result result;
-  result.levels = static_cast<int>(s.levels.size());
+  std::vector<AscentLevel>& levels = s.grids.levels;
+  result.levels = static_cast<int>(levels.size());
   s.checked = false;
-  s.start(s.levels.front());
-  for (std::size_t l = 0; l < s.levels.size(); ++l) {
-    const bool last = l + 1 == s.levels.size();
-    s.ascend(s.levels[l], last ? s.parameters.max_iterations : s.parameters.level_iterations, result, last);
-    if (!last) s.finer[l].apply(s.levels[l].phi, s.levels[l + 1].phi);
+  const std::size_t tried = s.parameters.moment_start ? s.tried_levels() : 0;
+  double best = -std::numeric_limits<double>::infinity();
+  for (const bool from_moments : {true, false}) {
+    // Which start is better is seen after some grids only; both are tried on small ones.
+    if (tried == 0 && from_moments != s.parameters.moment_start) continue;
+    s.start(levels.front(), from_moments);
+    for (std::size_t l = 0; l < tried; ++l) {
+      s.ascend(levels[l], s.parameters.level_iterations, result, false);
+      if (l + 1 < tried) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
+    }
+    if (tried == 0) break;
+    AscentLevel& level = levels[tried - 1];
+    if (level.value > best) {
+      best = level.value;
+      s.grids.finer[tried - 1].apply(level.phi, levels[tried].phi);
+    }
+  }
+  for (std::size_t l = tried; l < levels.size(); ++l) {
+    const bool last = l + 1 == levels.size();
+    s.ascend(levels[l], last ? s.parameters.max_iterations : s.parameters.level_iterations, result, last);
+    if (!last) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
   }
   result.squared = std::max(0.0, 0.5 * (result.lower + result.upper));
   result.distance = std::sqrt(result.squared);
-  for (std::ptrdiff_t i = 0; i < s.layout->owned(); ++i) finest.pushed.level()[i] = finest.rho1.level()[i] - finest.rho0.level()[i];
-  finest.laplacian.apply(finest.pushed, finest.step);
-  const double apart = std::sqrt(std::max(0.0, finest.integral(finest.step, finest.pushed)));
-  result.residuals = {{"duality_gap", result.upper - result.lower, result.upper}, {"marginal", result.marginal_error, apart}};
+  result.residuals = {{"duality_gap", result.upper - result.lower, result.upper},
+                      {"marginal", result.marginal_error, finest.dual_norm(finest.rho1, &finest.rho0)}};
   return result;
 }
 
-void BackAndForth::State::ascend(Level& level, int max_iterations, W2Result& result, bool last) {
-  level.conjugate(level.phi, level.psi);
-  level.conjugate(level.psi, level.phi);
-  double value = level.value(), sigma = parameters.first_step / std::max(max_abs(level.rho0), max_abs(level.rho1));
-  double best = 0;
+void BackAndForth::State::ascend(AscentLevel& level, int max_iterations, W2Result& result, bool last) {
+  level.sigma = parameters.first_step / std::max(max_abs(level.rho0), max_abs(level.rho1));
+  level.largest_sigma = 1.5 * level.sigma;
+  level.begin();
+  double before = 0;
   for (int it = 0;; ++it) {
     if (last) result.iterations = it;
+    if (!std::isfinite(level.value)) {
+      result.reason = StopReason::Diverged;
+      return;
+    }
     if (it % parameters.check_every == 0 || it == max_iterations) {
       if (last) {
         bounds(level, result);
-        if (!std::isfinite(result.upper) || !std::isfinite(result.lower)) {
-          result.reason = StopReason::Diverged;
-          return;
-        }
         if (result.upper - result.lower <= parameters.tolerance * result.upper) {
           result.reason = StopReason::Converged;
           return;
         }
       }
       // No prospect of reaching the tolerance soon.
-      if (it > 0 && value - best <= 0.02 * parameters.tolerance * std::fabs(value)) return;
-      best = std::max(best, value);
+      if (it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) return;
+      before = std::max(before, level.value);
     }
     if (it == max_iterations) return;
-    level.half_step(level.phi, level.rho0, level.psi, level.rho1, value, sigma);
-    level.half_step(level.psi, level.rho1, level.phi, level.rho0, value, sigma);
+    level.iterate();
   }
 }
 
-void BackAndForth::State::bounds(Level& level, W2Result& result) {
+void BackAndForth::State::bounds(AscentLevel& level, W2Result& result) {
   // Exactly feasible on the grid: psi = phi^c over the nodes.
   level.transform.apply(level.phi, level.spare);
   double lower = level.integral(level.spare, level.rho1);
@@ -295,19 +224,18 @@ void BackAndForth::State::bounds(Level& level, W2Result& result) {
   result.lower = checked ? std::max(result.lower, 2 * lower) : 2 * lower;
   result.upper = checked ? std::min(result.upper, upper) : upper;
   checked = true;
-  for (std::ptrdiff_t i = 0; i < level.layout->owned(); ++i) level.pushed.level()[i] = level.rho1.level()[i] - level.pushed.level()[i];
-  level.laplacian.apply(level.pushed, level.step);
-  result.marginal_error = std::sqrt(std::max(0.0, level.integral(level.step, level.pushed)));
+  result.marginal_error = level.dual_norm(level.rho1, &level.pushed);
 }
 
-const Field& BackAndForth::phi() const { return state_->levels.back().phi; }
-const Field& BackAndForth::psi() const { return state_->levels.back().psi; }
+const Field& BackAndForth::phi() const { return state_->grids.finest().phi; }
+const Field& BackAndForth::psi() const { return state_->grids.finest().psi; }
 
-void BackAndForth::map(std::vector<Field>& T) { gradient_map(state_->finest().phi, 1, T); }
+void BackAndForth::map(std::vector<Field>& T) { gradient_map(state_->grids.finest().phi, 1, T); }
 
 void BackAndForth::geodesic(double t, Field& rho) {
-  State::Level& level = state_->finest();
+  AscentLevel& level = state_->grids.finest();
   level.pushforward.apply(level.phi, level.rho0, t, rho);
+  for (double& v : rho.owned()) v *= state_->mass;
 }
 
 }  // namespace wasserflow

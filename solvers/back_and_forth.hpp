@@ -5,24 +5,9 @@
 
 #include "grids/field.hpp"
 #include "solvers/pdhg.hpp"
+#include "solvers/potential_ascent.hpp"
 
 namespace wasserflow {
-
-struct BackAndForthParameters {
-  /// Stop when upper - lower <= tolerance * upper, both of W2^2 (half of it for W2); on every grid also when the dual value has gained less than a
-  /// fiftieth of it between two checks.
-  double tolerance = 1e-3;
-  int max_iterations = 200;   ///< on the given grid; each is a step of phi and one of psi
-  int level_iterations = 50;  ///< at most so many on each coarser grid
-  int check_every = 5;        ///< iterations between evaluations of the bounds
-  double first_step = 2;      ///< sigma = first_step / largest density, adapted from then on
-  bool nested = true;         ///< start from grids of half the size, down to coarsest_cells
-  int coarsest_cells = 16;    ///< along each axis, at least
-  bool moment_start = true;   ///< start from the optimal map between the Gaussians of the same means and covariances; else from the identity
-
-  /// Throws InputError naming the field and its interval.
-  void validate() const;
-};
 
 /// All figures belong to the point masses that the cells carry at their centres, W2 of which differs from that of the densities by at most half the
 /// cells' diagonals (in smooth cases by O(h^2)).
@@ -50,7 +35,7 @@ class BackAndForth {
  public:
   /// Throws InputError: an axis that is not no_flux with its unknowns at cell centres; parameters out of range.
   /// @note Collective.
-  explicit BackAndForth(LayoutPtr layout, const BackAndForthParameters& parameters = {});
+  explicit BackAndForth(const LayoutPtr& layout, const BackAndForthParameters& parameters = {});
   ~BackAndForth();
   BackAndForth(BackAndForth&&) noexcept;
   BackAndForth& operator=(BackAndForth&&) noexcept;
@@ -67,7 +52,7 @@ class BackAndForth {
   /// @note Collective.
   void map(std::vector<Field>& T);
   /// Displacement interpolation ((1 - t) x + t T(x))# rho0, 0 <= t <= 1: the density at time t on the geodesic, which is also the barycentre with
-  /// weights 1 - t and t. Mass is kept to rounding, values are >= 0.
+  /// weights 1 - t and t. Mass is that of rho0 to rounding, values are >= 0.
   /// @note Collective.
   void geodesic(double t, Field& rho);
 

@@ -30,7 +30,7 @@ Interval image(const Stencil& phi, double factor, int i, int n) {
   // Width of the image of cell i + k; a cell at an end takes that of its neighbour.
   const auto width = [&](int k) {
     const int c = std::min(std::max(i + k, 1), n - 2) - i;
-    return std::max(1 - factor * (p[c + 1] - 2 * p[c] + p[c - 1]), narrowest);
+    return std::max(narrowest, 1 - factor * (p[c + 1] - 2 * p[c] + p[c - 1]));
   };
   double w = width(0), centre;
   if (i == 0) {
@@ -46,9 +46,9 @@ Interval image(const Stencil& phi, double factor, int i, int n) {
       centre = left < right ? i - 0.5 - factor * (p[0] - p[-1]) + 0.5 * left : i + 0.5 - factor * (p[1] - p[0]) - 0.5 * right;
     }
   }
-  w = std::min(w, static_cast<double>(widest));
-  // Shifted into the box as a whole.
-  const double end = n - 0.5, half = 0.5 * std::min(w, static_cast<double>(n)), c = std::min(std::max(centre, half - 0.5), end - half);
+  w = std::min(static_cast<double>(widest), w);
+  // Shifted into the box as a whole; in this order of arguments NaN stays inside too.
+  const double end = n - 0.5, half = 0.5 * std::min(static_cast<double>(n), w), c = std::min(end - half, std::max(half - 0.5, centre));
   return {c - half, c + half};
 }
 
@@ -61,18 +61,20 @@ struct Shares {
   int first, count;
   double weight[widest + 2];
 
-  void set(const Interval& s, int n) {
+  /// `slope`: relative change of the density across the cell, in [-2, 2].
+  void set(const Interval& s, double slope, int n) {
     first = std::min(std::max(static_cast<int>(std::floor(s.low + 0.5)), 0), n - 1);
     const int last = std::min(std::max(static_cast<int>(std::ceil(s.high - 0.5)), first), n - 1);
     count = last - first + 1;
-    if (count == 1) {
-      weight[0] = 1;
-      return;
-    }
     const double inverse = 1 / (s.high - s.low);
-    weight[0] = (first + 0.5 - s.low) * inverse;
-    for (int j = 1; j < count - 1; ++j) weight[j] = inverse;
-    weight[count - 1] = (s.high - (last - 0.5)) * inverse;
+    double before = 0;
+    for (int j = 0; j < count - 1; ++j) {
+      // Share of the image up to the upper end of cell first + j: int of 1 + slope (v - 1/2).
+      const double v = std::min((first + j + 0.5 - s.low) * inverse, 1.0), share = v + 0.5 * slope * v * (v - 1);
+      weight[j] = share - before;
+      before = share;
+    }
+    weight[count - 1] = 1 - before;
   }
   /// Mean square of the distance from point i to the cells.
   double spread(double i) const {
@@ -84,6 +86,8 @@ struct Shares {
     return sum;
   }
 };
+
+double relative_slope(double below, double here, double above) { return std::min(std::max(0.5 * (above - below) / here, -2.0), 2.0); }
 
 /// Calls f(cell, part) for the parts of `mass`, which add up to it exactly.
 template <class F>
@@ -132,11 +136,12 @@ Pushforward::Pushforward(LayoutPtr layout) : layout_(std::move(layout)), mine_(s
     if (axis.cells < 3) throw InternalError("Pushforward: an axis has fewer than 3 cells");
 }
 
-void Pushforward::apply(Field& phi, const Field& rho, double t, Field& out, PlanFigures* figures, std::vector<Field>* origins) {
+void Pushforward::apply(Field& phi, Field& rho, double t, Field& out, PlanFigures* figures, std::vector<Field>* origins) {
   const SlabLayout& s = *layout_;
   const double total = sum(rho);
   scale_ = total > 0 ? whole / total : 0;
   phi.exchange_ghosts();
+  rho.exchange_ghosts();
 
   // Planes that receive something.
   const int slow = s.slow_axis(), n = s.slow_cells();
@@ -190,7 +195,7 @@ void Pushforward::deposit(const Field& phi, const Field& rho, double t, PlanFigu
   const int nx = grid.cells(0), ny = grid.cells(1);
   double factor[D], inverse_cells[D];
   for (int d = 0; d < D; ++d) factor[d] = t / (grid.spacing(d) * grid.spacing(d)), inverse_cells[d] = 1.0 / grid.cells(d);
-  RowNeighbours near(phi.layout_ptr(), 2);
+  RowNeighbours near(phi.layout_ptr(), 2), masses(rho.layout_ptr(), 1);
   Shares share[D];
   std::vector<double> cost(measured ? static_cast<std::size_t>(std::max(SlabLayout::row_limit, nx)) : 0);
   std::array<ExactSum, 2> sums;
@@ -198,6 +203,7 @@ void Pushforward::deposit(const Field& phi, const Field& rho, double t, PlanFigu
   for (int r = 0; r < s.rows(); ++r) {
     const RowPoints row = s.row(r);
     near.load(phi.level(), r);
+    masses.load(rho.level(), r);
     const double* m = rho.level() + row.offset;
     for (int i = 0; i < row.n; ++i) {
       const auto mass = static_cast<std::int64_t>(m[i] * scale_ + 0.5);
@@ -206,7 +212,8 @@ void Pushforward::deposit(const Field& phi, const Field& rho, double t, PlanFigu
       int index[D];
       for (int d = 0; d < D; ++d) {
         index[d] = index_of(s, row, r, i, d);
-        share[d].set(image(stencil(near, d, i), factor[d], index[d], grid.cells(d)), grid.cells(d));
+        share[d].set(image(stencil(near, d, i), factor[d], index[d], grid.cells(d)), relative_slope(masses.at(d, -1)[i], m[i], masses.at(d, 1)[i]),
+                     grid.cells(d));
       }
       const auto add = [&](std::ptrdiff_t at, std::int64_t part) {
         planes_[static_cast<std::size_t>(at)] += part;

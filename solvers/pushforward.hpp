@@ -30,10 +30,10 @@ class Pushforward {
   /// Throws InternalError when an axis has fewer than 3 cells.
   explicit Pushforward(LayoutPtr layout);
 
-  /// Level 0; rho >= 0. Exchanges ghosts of phi (two planes). With `figures`, the plan is measured; with
+  /// Level 0; rho >= 0. Exchanges ghosts of phi (two planes) and rho. With `figures`, the plan is measured; with
   /// `origins` too (dim fields), the mean of the points x that sent mass to each cell (its own centre where none arrived).
   /// @note Collective.
-  void apply(Field& phi, const Field& rho, double t, Field& out, PlanFigures* figures = nullptr, std::vector<Field>* origins = nullptr);
+  void apply(Field& phi, Field& rho, double t, Field& out, PlanFigures* figures = nullptr, std::vector<Field>* origins = nullptr);
 
  private:
   template <int D, bool measured>

@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(identity_and_whole_shifts_are_exact) {
     const auto cut = [&](double x, double y, double z) {
       return inside(x) && (dim < 2 || inside(y)) && (dim < 3 || inside(z)) ? bump(dim, 0.4, 0.1, x, y, z) : 0;
     };
-    const Field rho = field(layout, cut), moved = field(layout, [&](double x, double y, double z) { return cut(x - step, y - step, z - step); });
+    Field rho = field(layout, cut), moved = field(layout, [&](double x, double y, double z) { return cut(x - step, y - step, z - step); });
     Field phi(layout), out(layout);
     Pushforward push(layout);
     push.apply(phi, rho, 1, out);
@@ -78,7 +78,7 @@ BOOST_AUTO_TEST_CASE(mass_is_kept_and_expansion_leaves_no_holes) {
   const double deviation = 0.07;
   for (int dim = 1; dim <= 3; ++dim) {
     const LayoutPtr layout = unit_box(dim, dim == 3 ? 32 : 64);
-    const Field rho = field(layout, [&](double x, double y, double z) { return bump(dim, 0.5, deviation, x, y, z); });
+    Field rho = field(layout, [&](double x, double y, double z) { return bump(dim, 0.5, deviation, x, y, z); });
     Pushforward push(layout);
     for (const double stretch : {0.2, 0.6, 1.7, 2.0, 9.0}) {
       Field phi = field(layout, [&](double x, double y, double z) { return 0.5 * (1 - stretch) * square(dim, 0.5, x, y, z); }), out(layout);
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(mass_is_kept_and_expansion_leaves_no_holes) {
       if (stretch < 0.6 || stretch > 2) continue;
       const Field exact =
           field(layout, [&](double x, double y, double z) { return bump(dim, 0.5, deviation * stretch, x, y, z) / std::pow(stretch, dim); });
-      BOOST_TEST(largest_difference(out, exact) < (dim == 3 ? 0.15 : 0.06) * max_abs(exact));
+      BOOST_TEST(largest_difference(out, exact) < (dim == 3 ? 0.1 : 0.03) * max_abs(exact));
     }
   }
 }
@@ -99,7 +99,7 @@ BOOST_AUTO_TEST_CASE(jumps_are_no_stretch) {
     for (int axis = 0; axis < dim; ++axis) {
       const LayoutPtr layout = unit_box(dim, 32);
       const auto along = [&](double x, double y, double z) { return axis == 0 ? x : axis == 1 ? y : z; };
-      const Field rho = field(layout, [&](double x, double y, double z) { return std::fabs(along(x, y, z) - 0.5) < 0.25 ? 1 : 0; });
+      Field rho = field(layout, [&](double x, double y, double z) { return std::fabs(along(x, y, z) - 0.5) < 0.25 ? 1 : 0; });
       Field phi = field(layout, [&](double x, double y, double z) { return -0.25 * std::fabs(along(x, y, z) - 0.5); }), out(layout);
       Pushforward(layout).apply(phi, rho, 1, out);
       const Field exact =
@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(rearrangement_of_products_and_glued_plans) {
     const LayoutPtr layout = unit_box(dim, dim == 2 ? 32 : 16);
     const double h = layout->grid().spacing(0);
     const auto f = [](double v) { return v > 0.1 && v < 0.5 ? 1.0 + v : 0; };
-    const Field rho = field(layout, [&](double x, double y, double z) { return f(x) * f(y) * (dim == 3 ? f(z) : 1); });
+    Field rho = field(layout, [&](double x, double y, double z) { return f(x) * f(y) * (dim == 3 ? f(z) : 1); });
     // 3 cells along x, 2 along y, 1 along z
     const auto moved = [&](double a, double b, double c) {
       return field(layout, [=](double x, double y, double z) { return f(x - a * h) * f(y - b * h) * (dim == 3 ? f(z - c * h) : 1); });
