@@ -13,6 +13,7 @@ namespace wasserflow {
 namespace {
 
 constexpr double mass_tolerance = 1e-9, step_product = 0.99;
+constexpr int coarse_iterations = 2000;
 
 /// Mass of a density that must not be negative.
 double mass_of(const Field& rho, const char* what) {
@@ -127,7 +128,7 @@ void WassersteinOne::start_from_coarse() {
     else
       begin(*next);
     flow = std::move(next);
-    const SolveReport report = engine(tau_, std::max(parameters_.gap, parameters_.coarse_gap), parameters_.max_iterations).solve(*flow);
+    const SolveReport report = engine(tau_, std::max(parameters_.gap, parameters_.coarse_gap), coarse_iterations).solve(*flow);
     coarse_.push_back(level_of(*flow, sources.back().layout(), report.iterations));
   }
   refine(*flow, fine_);

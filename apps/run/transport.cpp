@@ -13,43 +13,45 @@
 namespace wasserflow {
 namespace {
 
-class TransportApp final : public Application {
+/// Distances without a time axis: w1, w2.
+class StaticTransport final : public Application {
  public:
+  explicit StaticTransport(StaticTransportFactory make) : make_(std::move(make)) {}
   void setup(const Parameters& root, MPI_Comm comm, bool check_only) override;
   Status run(Run& run) override;
 
  private:
   void write_report(Run& run, const TransportFigures& figures);
 
+  StaticTransportFactory make_;
   LayoutPtr layout_;
-  std::string type_;
-  std::unique_ptr<TransportProblem> problem_;
-  double source_mass_ = 0, target_mass_ = 0, reference_ = 0;
+  std::unique_ptr<StaticTransportProblem> problem_;
+  double initial_mass_ = 0, final_mass_ = 0, reference_ = 0;
   ExpectedFigures expected_;
   std::vector<std::string> warnings_;
 };
 
-void TransportApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) {
+void StaticTransport::setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) {
   layout_ = make_layout(comm, read_closed_grid(root), 2);
-  const Parameters transport = root.table("transport", "what is computed between [source] and [target]");
-  type_ = transport.text(
-      "type", "the kind of transport: " + [] {
-        std::string all;
-        for (const std::string& name : transport_types().names()) all += (all.empty() ? "" : ", ") + name;
-        return all;
-      }());
-  const TransportFactory& make = transport_types().find(transport, "type", type_).make;
-  InitialDensity source = read_density_table(root, "source", "the density that is moved", layout_);
-  InitialDensity target = read_density_table(root, "target", "the density it is moved to", layout_);
-  warnings_ = std::move(source.warnings);
-  warnings_.insert(warnings_.end(), target.warnings.begin(), target.warnings.end());
-  source_mass_ = sum(source.rho) * layout_->grid().cell_volume();
-  target_mass_ = sum(target.rho) * layout_->grid().cell_volume();
-  const Parameters solver = root.table("solver", "how the problem is solved"), output = root.table("output", "what is saved");
+  InitialDensity first = read_density_table(root, "initial", "the density that is moved", layout_);
+  InitialDensity last = read_density_table(root, "final", "the density it is moved to", layout_);
+  warnings_ = std::move(first.warnings);
+  warnings_.insert(warnings_.end(), last.warnings.begin(), last.warnings.end());
+  initial_mass_ = sum(first.rho) * layout_->grid().cell_volume();
+  final_mass_ = sum(last.rho) * layout_->grid().cell_volume();
+  if (std::fabs(initial_mass_ - final_mass_) > 1e-9 * std::max(initial_mass_, final_mass_))
+    root.table("final", "")
+        .fail("mass",
+              fmt::format(
+                  "the masses differ, {:.10g} at the start and {:.10g} at the end: this distance is between densities of one mass; scale one of "
+                  "them, or take transport.type = \"unbalanced\", which makes and destroys mass",
+                  initial_mass_, final_mass_));
+  const Parameters transport = root.table("transport", ""), solver = root.table("solver", "how the problem is solved"),
+                   output = root.table("output", "what is saved");
   try {
-    problem_ = make({layout_, std::move(source.rho), std::move(target.rho), transport, solver, output});
+    problem_ = make_({layout_, std::move(first.rho), std::move(last.rho), transport, solver, output});
   } catch (const InputError& e) {
-    if (e.where().file.empty()) root.table("target", "").fail("mass", e.what());
+    if (e.where().file.empty()) root.table("final", "").fail("mass", e.what());
     throw;
   }
   const Parameters reference = root.table("reference", "distance to compare with, and figures to expect");
@@ -57,7 +59,7 @@ void TransportApp::setup(const Parameters& root, MPI_Comm comm, bool /*check_onl
   expected_.read(reference, {{"quantities", "distance"}, {"quantities", "lower"}, {"quantities", "upper"}, {"quantities", "gap"}});
 }
 
-Status TransportApp::run(Run& run) {
+Status StaticTransport::run(Run& run) {
   for (const std::string& w : warnings_) run.log().warn("{}", w);
   TransportFigures figures;
   const Status status = problem_->run(run, figures);
@@ -65,14 +67,13 @@ Status TransportApp::run(Run& run) {
   return status;
 }
 
-void TransportApp::write_report(Run& run, const TransportFigures& f) {
+void StaticTransport::write_report(Run& run, const TransportFigures& f) {
   nlohmann::ordered_json& r = run.report();
-  r["transport"] = type_;
   r["iterations"] = f.iterations;
   nlohmann::ordered_json q;
   q["points"] = layout_->grid().size();
-  q["source_mass"] = source_mass_;
-  q["target_mass"] = target_mass_;
+  q["initial_mass"] = initial_mass_;
+  q["final_mass"] = final_mass_;
   q["distance"] = f.distance;
   q["lower"] = f.lower;
   q["upper"] = f.upper;
@@ -89,15 +90,36 @@ void TransportApp::write_report(Run& run, const TransportFigures& f) {
   r["expected"] = expected_.report();
 }
 
+/// Reads the kind, which reads all else.
+class TransportApp final : public Application {
+ public:
+  void setup(const Parameters& root, MPI_Comm comm, bool check_only) override {
+    const Parameters transport = root.table("transport", "what is computed between [initial] and [final]");
+    std::string all;
+    for (const std::string& name : transport_types().names()) all += (all.empty() ? "" : ", ") + name;
+    type_ = transport.text("type", "the kind of transport: " + all);
+    kind_ = transport_types().find(transport, "type", type_).make();
+    kind_->setup(root, comm, check_only);
+  }
+  Status run(Run& run) override {
+    run.report()["transport"] = type_;
+    return kind_->run(run);
+  }
+
+ private:
+  std::string type_;
+  std::unique_ptr<Application> kind_;
+};
+
 constexpr const char* example = R"toml(
 [problem]
 name = "example"
 [grid]
 upper = [1.0, 1.0]
 cells = [64, 64]
-[source]
+[initial]
 rho = "exp(-50*((x-0.3)^2+(y-0.3)^2))"
-[target]
+[final]
 rho = "exp(-50*((x-0.7)^2+(y-0.7)^2))"
 [transport]
 type = "w1"
@@ -115,7 +137,11 @@ std::vector<Topic> topics() {
 const Registry<TransportFactory>& transport_types() {
   static const auto types = [] {
     Registry<TransportFactory> r("kind of transport");
-    r.add("w1", "Wasserstein-1 distance: least flow, with certified bounds", make_transport_w1);
+    const auto add = [&](const std::string& name, const std::string& doc, const StaticTransportFactory& make) {
+      r.add(name, doc, [=] { return std::make_unique<StaticTransport>(make); });
+    };
+    add("w1", "Wasserstein-1 distance: least flow, with certified bounds", make_transport_w1);
+    add("w2", "Wasserstein-2 distance: map, potentials and geodesic by the back-and-forth method, with certified bounds", make_transport_w2);
     return r;
   }();
   return types;

@@ -11,11 +11,11 @@ namespace {
 
 constexpr int shown_every = 50;  // iterations; history.csv has all checks
 
-/// Wasserstein-1: time 0 of the saved fields holds the source, time 1 the target; the mass between moves along m at a constant rate.
-class TransportW1 final : public TransportProblem {
+/// Wasserstein-1: time 0 of the saved fields holds the initial density, time 1 the final one; the mass between moves along m at a constant rate.
+class TransportW1 final : public StaticTransportProblem {
  public:
   explicit TransportW1(TransportInput input)
-      : parameters_(read(input)), source_(std::move(input.source)), target_(std::move(input.target)), solver_(source_, target_, parameters_) {
+      : parameters_(read(input)), initial_(std::move(input.initial)), final_(std::move(input.final)), solver_(initial_, final_, parameters_) {
     fields_ = input.output.texts("fields", "fields that are saved: rho, phi (the potential), m (the flow)", 0, known());
     for (const std::string& f : fields_)
       if (const std::vector<std::string> all = known(); std::find(all.begin(), all.end(), f) == all.end()) {
@@ -34,7 +34,7 @@ class TransportW1 final : public TransportProblem {
   void save(Run& run);
 
   W1Parameters parameters_;
-  Field source_, target_;
+  Field initial_, final_;
   WassersteinOne solver_;
   std::vector<std::string> fields_;
 };
@@ -80,7 +80,7 @@ void TransportW1::restore(const Checkpoint& c) {
 }
 
 void TransportW1::save(Run& run) {
-  const LayoutPtr layout = source_.layout_ptr();
+  const LayoutPtr layout = initial_.layout_ptr();
   const Field phi = solver_.potential();
   std::vector<Field> m = axis_fields(layout);
   const std::vector<std::string> names = axis_names("m", layout->dim());
@@ -88,7 +88,7 @@ void TransportW1::save(Run& run) {
   for (const int time : {0, 1}) {
     std::vector<NamedField> out;
     for (const std::string& f : fields_) {
-      if (f == "rho") out.push_back({"rho", time == 0 ? &source_ : &target_, 0});
+      if (f == "rho") out.push_back({"rho", time == 0 ? &initial_ : &final_, 0});
       if (f == "phi") out.push_back({"phi", &phi, 0});
       if (f == "m")
         for (std::size_t d = 0; d < m.size(); ++d) out.push_back({names[d], &m[d], 0});
@@ -123,7 +123,7 @@ Status TransportW1::run(Run& run, TransportFigures& figures) {
   nlohmann::ordered_json& r = run.report();
   r["residuals"]["divergence"] = {{"relative", result.divergence_error}};
   for (const W1Level& level : result.levels) {
-    std::vector<int> cells(level.cells.begin(), level.cells.begin() + source_.layout().dim());
+    std::vector<int> cells(level.cells.begin(), level.cells.begin() + initial_.layout().dim());
     r["levels"].push_back({{"cells", cells}, {"iterations", level.iterations}, {"gap", level.gap}});
   }
   r["operator_passes"] = result.iterations;
@@ -135,6 +135,6 @@ Status TransportW1::run(Run& run, TransportFigures& figures) {
 
 }  // namespace
 
-std::unique_ptr<TransportProblem> make_transport_w1(TransportInput input) { return std::make_unique<TransportW1>(std::move(input)); }
+std::unique_ptr<StaticTransportProblem> make_transport_w1(TransportInput input) { return std::make_unique<TransportW1>(std::move(input)); }
 
 }  // namespace wasserflow
