@@ -1,8 +1,10 @@
 /// Implicit steps by Krylov solves and residual correction: exact for equations that are linear, Newton's method without a search for others.
 ///
 /// M (constant coefficients, transforms) needs a number of iterations that does not grow with the grid, but with the drift across the box; incomplete
-/// factors of the assembled matrix are the other way round. M goes first; where it does not solve within `trial_iterations`, block Jacobi with ILU
-/// and BiCGStab take over for the rest of the run.
+/// factors of the assembled matrix are the other way round: with mu = tau D / h^2 and the cell Peclet number P = |b| h / D, M takes about P sqrt(mu)
+/// iterations and factors about sqrt(mu). So block Jacobi with ILU and BiCGStab are taken from P = `drift_dominates` on (bench/README.md), and on
+/// lines, where factors are exact; else M goes first, and where it does not solve within `trial_iterations` the factors take over for the rest of the
+/// run.
 #include <petscksp.h>
 
 #include <algorithm>
@@ -24,6 +26,7 @@ constexpr double rounding = 1e-13, newton_rounding = 1e-11;
 constexpr int most_corrections = 30;
 constexpr double blow_up = 1e8;
 constexpr int trial_iterations = 60;
+constexpr double drift_dominates = 1;
 
 class LinearSolver final : public NonlinearSolver {
  public:
@@ -43,9 +46,10 @@ class LinearSolver final : public NonlinearSolver {
     errors_.clear();
     const long pairs = system.transform_pairs(), evaluations = system.evaluations();
     assembled_ = system.steps() == 1 ? dynamic_cast<AssembledOperator*>(&system.op()) : nullptr;
-    const auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
-    // On a line the factors are exact.
-    if (assembled_ != nullptr && layout_->dim() == 1 && !factors_) factors_ = true, choose();
+    auto* density = system.steps() == 1 ? dynamic_cast<FokkerPlanckOperator*>(&system.op()) : nullptr;
+    if (assembled_ != nullptr && !factors_ && !chosen_ &&
+        (layout_->dim() == 1 || (density != nullptr && density->peclet(system.time()) >= drift_dominates)))
+      factors_ = true, choose();
     if (assembled_ != nullptr && !assembled_->is_linear()) {  // constants of M that follow the state before the step
       for (int k = 0; k < levels_; ++k) direction_.copy_level(k, system.known(), k);
       system.preconditioner().set(system.tau(), system.op().frozen(&direction_, system.time()));

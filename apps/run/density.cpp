@@ -97,6 +97,7 @@ class DensityApp final : public Application, private MarchObserver {
   ExpectedFigures expected_;
   EvolutionMarch march_;
   FunctionPtr reference_;
+  bool transport_ = false;          // W2 in the plane and in space
   double final_ = 0, peclet_ = -1;  // peclet_ below 0: not measured
   bool implicit_ = false;
   std::vector<std::string> warnings_;
@@ -225,6 +226,7 @@ FunctionPtr DensityApp::read_reference(const Parameters& root, double mass, Data
   for (const auto& [name, what] : reference_types()) names.push_back(name), doc += " " + name + " (" + what + ");";
   doc.pop_back();
   const std::string type = reference.choice("type", doc, names, reference.has("rho") ? "formula" : "none");
+  transport_ = read_transport(reference);
   FunctionPtr f;
   if (type == "formula") {
     f = read_function(reference, "rho", "exact density at time t", op_->layout()->dim());
@@ -246,7 +248,7 @@ FunctionPtr DensityApp::read_reference(const Parameters& root, double mass, Data
   std::vector<ExpectedFigures::Known> known;
   for (const char* norm : {"l1", "l2", "linf", "final_l1", "final_l2", "final_linf"}) known.push_back({"errors", norm});
   for (const std::string& name : DensityMonitor::entries(op_->layout()->dim())) known.push_back({"quantities", name});
-  for (const std::string& name : distance_entries(op_->layout()->dim())) known.push_back({"quantities", name});
+  for (const std::string& name : distance_entries()) known.push_back({"quantities", name});
   expected_.read(reference, known);
   return f;
 }
@@ -287,7 +289,7 @@ void DensityApp::report(nlohmann::ordered_json& q, TimeStepper& stepper) {
   if (reference_ && (reference_->depends_on_time() || stepper.time() >= final_ * (1 - 1e-12))) {
     Field exact(op_->layout());
     fill(exact, 0, *reference_, stepper.time());
-    report_distances(q, stepper.state(), exact);
+    report_distances(q, stepper.state(), exact, transport_);
   }
   if (prox_ == nullptr) {
     if (peclet_ >= 0) q["peclet"] = peclet_;

@@ -11,6 +11,7 @@
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/density_distances.hpp"
+#include "solvers/transport_distance.hpp"
 
 namespace wasserflow {
 namespace {
@@ -53,7 +54,7 @@ DensityMoments density_moments(const Field& rho) {
   return m;
 }
 
-void report_distances(nlohmann::ordered_json& q, Field& rho, Field& exact) {
+void report_distances(nlohmann::ordered_json& q, Field& rho, Field& exact, bool transport) {
   // Where the exact density underflows another one need not.
   for (double& v : exact.owned()) v = std::max(v, std::numeric_limits<double>::min());
   const DensityDistances d = density_distances(rho, exact);
@@ -61,13 +62,24 @@ void report_distances(nlohmann::ordered_json& q, Field& rho, Field& exact) {
   q["distance_hellinger"] = d.hellinger;
   q["distance_kl"] = d.kl;
   if (d.w2) q["distance_w2"] = *d.w2;
+  if (rho.layout().dim() == 1 || !transport) return;
+  if (const std::optional<TransportDistance> w2 = transport_distance(rho, exact)) {
+    q["distance_w2"] = w2->w2;
+    if (w2->lower) q["distance_w2_lower"] = *w2->lower;
+    if (w2->upper) q["distance_w2_upper"] = *w2->upper;
+    if (w2->eps) q["distance_w2_eps"] = *w2->eps;
+  }
 }
 
-std::vector<std::string> distance_entries(int dim) {
-  std::vector<std::string> all{"distance_l1", "distance_hellinger", "distance_kl"};
-  if (dim == 1) all.emplace_back("distance_w2");
-  return all;
+bool read_transport(const Parameters& reference) {
+  return reference.flag(
+      "transport",
+      "2-D, 3-D: distance_w2 to the reference at the end, too: by the back-and-forth method, with certified bounds, or, on periodic "
+      "and absorbing boxes, the debiased Sinkhorn divergence; on a line it is always there",
+      false);
 }
+
+std::vector<std::string> distance_entries() { return {"distance_l1", "distance_hellinger", "distance_kl", "distance_w2"}; }
 
 const std::vector<std::pair<std::string, std::string>>& DensityMonitor::names() {
   static const std::vector<std::pair<std::string, std::string>> all{

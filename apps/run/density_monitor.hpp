@@ -30,11 +30,13 @@ struct DensityMoments {
 DensityMoments density_moments(const Field& rho);
 
 /// Puts the distances of a density to an exact one of the same layout into "quantities": distance_l1 (int |rho - exact|), distance_hellinger,
-/// distance_kl (int rho log(rho / exact) over rho > 0, with exact at least 2e-308) and, in 1-D, distance_w2. Exchanges ghosts; raises `exact` to that
-/// value.
+/// distance_kl (int rho log(rho / exact) over rho > 0, with exact at least 2e-308) and, in 1-D or with `transport`, distance_w2
+/// (solvers/transport_distance.hpp; with distance_w2_lower and _upper or distance_w2_eps). Exchanges ghosts; raises `exact` to that value.
 /// @note Collective.
-void report_distances(nlohmann::ordered_json& quantities, Field& rho, Field& exact);
-std::vector<std::string> distance_entries(int dim);
+void report_distances(nlohmann::ordered_json& quantities, Field& rho, Field& exact, bool transport);
+/// reference.transport: whether Wasserstein distances are wanted in 2-D and 3-D.
+bool read_transport(const Parameters& reference);
+std::vector<std::string> distance_entries();
 
 class DensityMonitor {
  public:

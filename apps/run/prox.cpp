@@ -40,6 +40,7 @@ class ProxApp final : public Application {
   std::vector<std::string> fields_;
   DensityMonitor monitor_;
   FunctionPtr reference_;
+  bool transport_ = false;  // W2 in the plane and in space
   std::vector<FunctionPtr> reference_score_;
   ExpectedFigures expected_;
   double control_value_ = 0;
@@ -127,6 +128,7 @@ void ProxApp::read_reference(const Parameters& root) {
     reference_ = read_function(reference, "rho", "exact density after the last step", layout_->dim());
     reference_->bind(*layout_);
   }
+  transport_ = read_transport(reference);
   if (reference.has("score")) {
     reference_score_ = read_functions(reference, "score", "exact score, a function an axis", layout_->dim());
     for (const FunctionPtr& f : reference_score_) f->bind(*layout_);
@@ -134,7 +136,7 @@ void ProxApp::read_reference(const Parameters& root) {
   std::vector<ExpectedFigures::Known> known;
   for (const char* norm : {"l1", "l2", "linf"}) known.push_back({"errors", norm});
   for (const std::string& name : DensityMonitor::entries(layout_->dim())) known.push_back({"quantities", name});
-  for (const std::string& name : distance_entries(layout_->dim())) known.push_back({"quantities", name});
+  for (const std::string& name : distance_entries()) known.push_back({"quantities", name});
   for (const char* name : {"control_value", "dynamic_range", "resolution", "stationary_bias", "score_error"}) known.push_back({"quantities", name});
   expected_.read(reference, known);
 }
@@ -251,7 +253,7 @@ Status ProxApp::run(Run& run) {
   if (reference_) {
     Field exact(layout_);
     fill(exact, 0, *reference_, steps_ * parameters_.T);
-    report_distances(r["quantities"], rho_, exact);
+    report_distances(r["quantities"], rho_, exact, transport_);
   }
   if (!reference_score_.empty() && stepped) {
     // In the mean under the density: far outside the score is large and means nothing.
