@@ -19,8 +19,9 @@ std::ptrdiff_t stride(const Grid& grid, int d) {
 
 }  // namespace
 
-HjSaddlePoint::HjSaddlePoint(const HamiltonJacobiProblem& problem, double kappa_squared)
+HjSaddlePoint::HjSaddlePoint(const HamiltonJacobiProblem& problem, double kappa_squared, HjMeanFieldTerms terms)
     : problem_(problem),
+      terms_(std::move(terms)),
       layout_(problem.layout),
       levels_(problem.levels()),
       dim_(layout_->dim()),
@@ -73,7 +74,8 @@ void HjSaddlePoint::set_kappa_squared(double kappa_squared) {
     gradient.axis[index(d)] = upwind_ ? laplacian_symbol(axis, modes) : central_difference_symbol(axis, modes);
     for (double& v : gradient.axis[index(d)]) v *= (upwind_ ? 2 : 1) * kappa2_;
   }
-  const TimeOperator time{problem_.dt, 1, TimeEnds::InitialValue};
+  // Planning is stated for the order of time; with its levels reversed (see apply_metric) the density that is not there is that of level 0.
+  const TimeOperator time{problem_.dt, 1, terms_.planning ? TimeEnds::Planning : TimeEnds::InitialValue};
   if (known)
     preconditioner_->set(time, viscosity, gradient);
   else
@@ -281,20 +283,33 @@ void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int l
   }
 }
 
+void HjSaddlePoint::negative_gradient_row(const Dual& y, int level, int r, double* out) {
+  adjoint_row(y, level, r, out);
+  const RowPoints p = problem_.row(r, level);
+  const double load = 1 / problem_.dt;
+  if (level + 1 == levels_ && terms_.initial_density) {
+    const double* weight = terms_.initial_density.level() + p.offset;
+    for (int i = 0; i < p.n; ++i) out[i] = load * weight[i] - out[i];
+    return;
+  }
+  const double c = level + 1 == levels_ ? load : 0;
+  for (int i = 0; i < p.n; ++i) out[i] = c - out[i];
+}
+
+void HjSaddlePoint::apply_metric(const SpectralTransform::Source& source, const SpectralTransform::Sink& sink) {
+  if (!terms_.planning) return preconditioner_->apply(source, sink);
+  const int last = levels_ - 1;
+  preconditioner_->apply([&](int level, std::ptrdiff_t offset, int n, double* row) { source(last - level, offset, n, row); },
+                         [&](int level, std::ptrdiff_t offset, int n, const double* row) { sink(last - level, offset, n, row); });
+}
+
 void HjSaddlePoint::primal_step(double tau, double relaxation) {
   exchange_dual(rho_, m_);
   const Dual y{&rho_, m_.data()};
-  const double load = 1 / problem_.dt;
   const double move = relaxation * tau, ahead = (2 - relaxation) * tau;
-  preconditioner_->apply(
+  apply_metric(
       [&](int level, std::ptrdiff_t offset, int n, double* row) {
-        for_rows(offset, n, [&](int r) {
-          const RowPoints p = problem_.row(r, level);
-          double* out = row + (p.offset - offset);
-          adjoint_row(y, level, r, out);
-          const double c = level + 1 == levels_ ? load : 0;
-          for (int i = 0; i < p.n; ++i) out[i] = c - out[i];
-        });
+        for_rows(offset, n, [&](int r) { negative_gradient_row(y, level, r, row + (problem_.row(r, level).offset - offset)); });
       },
       [&](int level, std::ptrdiff_t offset, int n, const double* d) {
         double* phi = phi_.level(level) + offset;
@@ -309,6 +324,8 @@ void HjSaddlePoint::primal_step(double tau, double relaxation) {
 double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
   work_.exchange_ghosts();
   const double sigma_m = kappa2_ * sigma;
+  // Condat 2013, theorem 3.1: 1 / sigma - tau |K|^2 is to be at least lipschitz / (2 (2 - relaxation)).
+  if (terms_.gradient) sigma = 1 / (1 / sigma + 0.5 * terms_.lipschitz / (2 - relaxation));
   const bool keep = measure || relaxation != 1;
   std::vector<double*>& u = buffer_;  // u[0] ... slots: rows of the new duals when the old ones are needed
   std::vector<double*> m(index(slots_));
@@ -331,6 +348,10 @@ double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
         for (int i = 0; i < n; ++i) u0[i] += sigma * v[i];
       } else if (f.value() != 0) {
         for (int i = 0; i < n; ++i) u0[i] += sigma * f.value();
+      }
+      if (terms_.gradient) {
+        const double* g = terms_.gradient->level(k) + p.offset;
+        for (int i = 0; i < n; ++i) u0[i] -= sigma * g[i];
       }
       add_operator_row(work_, before, k, r, sigma, sigma_m, u0, um);
       problem_.kinetic->prox(p, sigma, sigma_m, u0, um);
@@ -365,10 +386,9 @@ double HjSaddlePoint::primal_error(double tau, double relaxation) {
   for (int k = 0; k < levels_; ++k)
     for (int r = 0; r < layout_->rows(); ++r) {
       const RowPoints p = problem_.row(r, k);
-      adjoint_row(y, k, r, g);
-      const double c = k + 1 == levels_ ? 1 / problem_.dt : 0;
+      negative_gradient_row(y, k, r, g);
       const double *phi = phi_.level(k) + p.offset, *work = work_.level(k) + p.offset;
-      for (int i = 0; i < p.n; ++i) g[i] = (c - g[i]) * (work[i] - phi[i]) * inverse;
+      for (int i = 0; i < p.n; ++i) g[i] = g[i] * (work[i] - phi[i]) * inverse;
       add_row(sum, *layout_, g, p.n);
     }
   ExactSum::reduce(layout_->comm(), {&sum, 1});
@@ -398,19 +418,17 @@ double HjSaddlePoint::adjoint_distance(const std::vector<Field>& other) {
     for (int i = 0; i < p.n; ++i) out[i] -= old[i];
   };
   ExactSum sum;
-  preconditioner_->apply(
-      [&](int level, std::ptrdiff_t offset, int n, double* row) {
-        for_rows(offset, n, [&](int r) { difference(level, r, row + (problem_.row(r, level).offset - offset)); });
-      },
-      [&](int level, std::ptrdiff_t offset, int n, const double* d) {
-        for_rows(offset, n, [&](int r) {
-          const RowPoints p = problem_.row(r, level);
-          double* g = buffer_[4];
-          difference(level, r, g);
-          for (int i = 0; i < p.n; ++i) g[i] *= d[p.offset - offset + i];
-          add_row(sum, *layout_, g, p.n);
-        });
-      });
+  apply_metric([&](int level, std::ptrdiff_t offset, int n,
+                   double* row) { for_rows(offset, n, [&](int r) { difference(level, r, row + (problem_.row(r, level).offset - offset)); }); },
+               [&](int level, std::ptrdiff_t offset, int n, const double* d) {
+                 for_rows(offset, n, [&](int r) {
+                   const RowPoints p = problem_.row(r, level);
+                   double* g = buffer_[4];
+                   difference(level, r, g);
+                   for (int i = 0; i < p.n; ++i) g[i] *= d[p.offset - offset + i];
+                   add_row(sum, *layout_, g, p.n);
+                 });
+               });
   ExactSum::reduce(layout_->comm(), {&sum, 1});
   return std::sqrt(std::max(sum.value(), 0.0));
 }
@@ -431,6 +449,28 @@ double HjSaddlePoint::dual_distance(const std::vector<Field>& other) {
     }
   ExactSum::reduce(layout_->comm(), {&sum, 1});
   return std::sqrt(sum.value());
+}
+
+double HjSaddlePoint::continuity_residual() {
+  exchange_dual(rho_, m_);
+  const Dual y{&rho_, m_.data()};
+  ExactSum sum;
+  apply_metric(
+      [&](int level, std::ptrdiff_t offset, int n, double* row) {
+        for_rows(offset, n, [&](int r) { negative_gradient_row(y, level, r, row + (problem_.row(r, level).offset - offset)); });
+      },
+      [&](int level, std::ptrdiff_t offset, int n, const double* d) {
+        std::copy_n(d, n, work_.level(level) + offset);
+        for_rows(offset, n, [&](int r) {
+          const RowPoints p = problem_.row(r, level);
+          double* g = buffer_[4];
+          negative_gradient_row(y, level, r, g);
+          for (int i = 0; i < p.n; ++i) g[i] *= d[p.offset - offset + i];
+          add_row(sum, *layout_, g, p.n);
+        });
+      });
+  ExactSum::reduce(layout_->comm(), {&sum, 1});
+  return std::sqrt(std::max(sum.value(), 0.0));
 }
 
 std::vector<Residual> HjSaddlePoint::residuals() {

@@ -13,6 +13,18 @@
 
 namespace wasserflow {
 
+/// What a mean-field problem adds to a window, which then spans its whole horizon in reversed time: rho^k of the window is the density at node W + 1
+/// - k. Its couplings are part of the proximal map of the problem's Hamiltonian.
+struct HjMeanFieldTerms {
+  /// rho_0: the weight of phi^W in the linear term, in place of 1; one level.
+  Field initial_density;
+  /// The density of level 1 is given (planning, transport): the Hamiltonian's proximal map returns it, and the metric has no row for it.
+  bool planning = false;
+  /// Gradient in rho of a smooth convex term at the present iterate, all levels, taken by a forward step (Condat 2013), and its Lipschitz constant.
+  const Field* gradient = nullptr;
+  double lipschitz = 0;
+};
+
 /// A window of W implicit steps (HamiltonJacobiProblem with W levels), phi^0 given:
 ///   min over phi, max over (rho, m) of  sum_k sum_i [ rho R0(phi) + sum_j m_j q_j(phi) - rho Lh(m/rho) ] - (1/dt) sum_i phi^W,
 ///   R0 = (phi^k - phi^{k-1})/dt + upwinded drift + f - sum_d nu_d (D+_d - D-_d)/h_d phi^k,
@@ -25,6 +37,9 @@ namespace wasserflow {
 /// |H_p| h/dt keeps the conditioning even at large time steps (the worst modes are those that move with the full speed at low, and those that do not
 /// move at high wave numbers).
 ///
+/// With HjMeanFieldTerms the last term is - (1/dt) sum_i rho_0 phi^W, and R = f(rho) where rho > 0, f the derivative of the coupling.
+/// With the first density given, P lacks the row of rho^1: its first diagonal entry is 1/dt^2.
+///
 /// On faces: with G_{i+1/2} = (phi_{i+1} - phi_i)/h (boundary faces by the ghost rule), every row of K in space is a sum A_i G_{i+1/2} + B_i
 /// G_{i-1/2} of contributions to the high and the low face of its cell, and K^T y = (F_{i-1/2} - F_{i+1/2})/h with the face sums F_{i+1/2} = A_i +
 /// B_{i+1}. Boundary faces:
@@ -35,7 +50,7 @@ class HjSaddlePoint final : public SaddlePoint {
  public:
   /// `problem` must outlive this object. kappa_squared > 0.
   /// @note Collective.
-  HjSaddlePoint(const HamiltonJacobiProblem& problem, double kappa_squared);
+  HjSaddlePoint(const HamiltonJacobiProblem& problem, double kappa_squared, HjMeanFieldTerms terms = {});
 
   /// After problem.set_times or a change of its numerical speeds: renews what depends on them.
   /// @note Collective.
@@ -75,10 +90,21 @@ class HjSaddlePoint final : public SaddlePoint {
   /// max |R| at the last residuals().
   double max_residual() const { return max_residual_; }
 
+  /// || c - K^T y || in the metric P^{-1}: the residual of the continuity equation, as a distance of densities. Leaves P^{-1}(c - K^T y) in
+  /// scratch().
+  double continuity_residual();
+  /// A field of the window's shape that is free between iterations.
+  Field& scratch() { return work_; }
+  /// Linear rows of K at row r, accumulated: u0 += s0 (K x)_0, u[j] += sm (K x)_j; `before` is the row of the level before, null for 0. Ghosts of x
+  /// are up to date.
+  void add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u);
+
   // The operator by itself, for tests: y = K x (linear part) and x = K^T y on fields of the window's shape.
   void apply(const Field& x, Field& y_rho, std::vector<Field>& y_m);
   void apply_adjoint(const Field& y_rho, const std::vector<Field>& y_m, Field& x);
   SpectralPreconditioner& preconditioner() { return *preconditioner_; }
+  /// P^{-1} with rows made and taken on the fly, levels in the order of the window.
+  void apply_metric(const SpectralTransform::Source& source, const SpectralTransform::Sink& sink);
 
  private:
   /// Duals seen as one argument: rho and the momenta.
@@ -89,17 +115,18 @@ class HjSaddlePoint final : public SaddlePoint {
   void exchange_dual(Field& rho, std::vector<Field>& m);
   /// out = K^T y on a row (all terms; owned rows; ghosts up to date).
   void adjoint_row(const Dual& y, int level, int r, double* out);
+  /// out = c - K^T y on a row.
+  void negative_gradient_row(const Dual& y, int level, int r, double* out);
   void add_faces(const Dual& y, int level, int r, int d, double* out);
   void add_faces_along_row(const Dual& y, int level, const RowPoints& p, double* out);
   /// Contribution A (high) or B (low) of the cells that start at owned offset `at` to their faces along d; a pointer to m itself where it is the only
   /// term.
   const double* face_side(const Dual& y, int level, int d, bool high, std::ptrdiff_t at, int n, double* scratch) const;
-  /// Linear rows of K at row r, accumulated: u0 += s0 (K x)_0, u[j] += sm (K x)_j; `before` is the row of the level before, null for 0.
-  void add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u);
   template <class F>
   void for_rows(std::ptrdiff_t offset, int n, F&& f) const;  ///< f(row index) for the rows inside a transform's row
 
   const HamiltonJacobiProblem& problem_;
+  HjMeanFieldTerms terms_;
   LayoutPtr layout_;
   int levels_, dim_, slots_;
   bool upwind_;
