@@ -31,7 +31,10 @@ Coupling& Coupling::add_potential(FunctionPtr v, double factor) {
   potential_.push_back({std::move(v), factor, {}});
   return *this;
 }
-Coupling& Coupling::add_entropy(FunctionPtr gamma) { return add(make_entropy_term(std::move(gamma))); }
+Coupling& Coupling::add_entropy(FunctionPtr gamma) {
+  logarithmic_.push_back({{std::move(gamma), 1, {}}, {make_constant(1), 1, {}}, false});
+  return *this;
+}
 Coupling& Coupling::add_power(FunctionPtr c, double s) {
   if (s != 2) return add(make_power_term(std::move(c), s));
   quadratic_.push_back({{std::move(c), 2, {}}, {make_constant(0), 1, {}}});
@@ -41,7 +44,10 @@ Coupling& Coupling::add_quadratic(FunctionPtr d, FunctionPtr target) {
   quadratic_.push_back({{std::move(d), 1, {}}, {std::move(target), 1, {}}});
   return *this;
 }
-Coupling& Coupling::add_kl(FunctionPtr d, FunctionPtr target) { return add(make_kl_term(std::move(d), std::move(target))); }
+Coupling& Coupling::add_kl(FunctionPtr d, FunctionPtr target) {
+  logarithmic_.push_back({{std::move(d), 1, {}}, {std::move(target), 1, {}}, true});
+  return *this;
+}
 Coupling& Coupling::add_capacity(FunctionPtr maximum) {
   capacity_.push_back({std::move(maximum), 1, {}});
   return *this;
@@ -54,6 +60,7 @@ Coupling& Coupling::add(Coupling other) {
   for (Term& t : other.potential_) potential_.push_back(std::move(t));
   for (Term& t : other.capacity_) capacity_.push_back(std::move(t));
   for (Quadratic& q : other.quadratic_) quadratic_.push_back(std::move(q));
+  for (Logarithmic& l : other.logarithmic_) logarithmic_.push_back(std::move(l));
   for (auto& t : moved(other.smooth_)) smooth_.push_back(std::move(t));
   return *this;
 }
@@ -65,6 +72,10 @@ void Coupling::each_table(F&& f) {
   for (Quadratic& q : quadratic_) {
     f(q.d, "the coefficient of a coupling \"quadratic\"");
     f(q.target, nullptr);
+  }
+  for (Logarithmic& l : logarithmic_) {
+    f(l.gamma, l.relative ? "the coefficient of a coupling \"kl\"" : "the coefficient of a coupling \"entropy\"");
+    f(l.target, "the target of a coupling \"kl\"");
   }
 }
 
@@ -86,7 +97,7 @@ void Coupling::set_times(std::span<const double> times) {
 }
 
 bool Coupling::logarithmic() const {
-  return std::any_of(smooth_.begin(), smooth_.end(), [](const auto& t) { return t->logarithmic(); });
+  return !logarithmic_.empty() || std::any_of(smooth_.begin(), smooth_.end(), [](const auto& t) { return t->logarithmic(); });
 }
 
 void Coupling::add_quadratic_part(const RowPoints& p, double s, double* slope, double* curvature) const {
@@ -103,6 +114,19 @@ void Coupling::add_quadratic_part(const RowPoints& p, double s, double* slope, d
       const double d = s * q.d.factor * a[static_cast<std::size_t>(i)];
       slope[i] -= d * b[static_cast<std::size_t>(i)];
       curvature[i] += d;
+    }
+  }
+}
+
+void Coupling::add_logarithmic_part(const RowPoints& p, double s, double* weight, double* offset) const {
+  alignas(64) Buffer a, b;
+  for (const Logarithmic& l : logarithmic_) {
+    load_row(l.gamma.table, p, a.data());
+    load_row(l.target.table, p, b.data());
+    for (int i = 0; i < padded(p.n); i += 8) {
+      const Pack8 g = s * load8(&a[static_cast<std::size_t>(i)]), t = load8(&b[static_cast<std::size_t>(i)]);
+      store8(weight + i, load8(weight + i) + g);
+      store8(offset + i, load8(offset + i) + (l.relative ? -g * log8(t > 1e-300 ? t : Pack8{} + 1e-300) : g));
     }
   }
 }
@@ -136,8 +160,16 @@ void Coupling::value(const RowPoints& row, const double* rho, double* out, doubl
       for (std::size_t i = 0; i < n; ++i) v[i] += 0.5 * q.d.factor * a[i] * (r[i] - b[i]) * (r[i] - b[i]);
     }
     limit(p, maximum.data());
-    Buffer positive;
+    alignas(64) Buffer positive;
     for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
+    for (const Logarithmic& l : logarithmic_) {
+      load_row(l.gamma.table, p, a.data());
+      load_row(l.target.table, p, b.data());
+      for (std::size_t i = 0; i < n; i += 8) {
+        const Pack8 g = load8(&a[i]), t = load8(&b[i]), x = load8(&positive[i]), log = log8(x) - log8(t > 1e-300 ? t : Pack8{} + 1e-300);
+        store8(&v[i], load8(&v[i]) + (l.relative ? g * (x * (log - 1.0) + t) : g * x * log));
+      }
+    }
     add_smooth_part(p, 1, positive.data(), v.data(), nullptr, nullptr);
     for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i)
       out[first + static_cast<int>(i)] = r[i] >= 0 && r[i] <= maximum[i] ? scale * v[i] : infinity;
@@ -146,10 +178,14 @@ void Coupling::value(const RowPoints& row, const double* rho, double* out, doubl
 
 void Coupling::derivative(const RowPoints& row, const double* rho, double* out, double scale) const {
   chunks(row, [&](const RowPoints& p, int first) {
-    alignas(64) Buffer r, slope{}, curvature{}, f{};
+    alignas(64) Buffer r, slope{}, curvature{}, f{}, weight{};
     load(rho + first, p.n, r.data());
     for (std::size_t i = 0; i < static_cast<std::size_t>(padded(p.n)); ++i) r[i] = std::max(r[i], 1e-300);
     add_quadratic_part(p, scale, slope.data(), curvature.data());
+    if (has_logarithmic_part()) {
+      add_logarithmic_part(p, scale, weight.data(), f.data());
+      for (std::size_t i = 0; i < static_cast<std::size_t>(padded(p.n)); i += 8) store8(&f[i], load8(&f[i]) + load8(&weight[i]) * log8(load8(&r[i])));
+    }
     add_smooth_part(p, scale, r.data(), nullptr, f.data(), nullptr);
     for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) out[first + static_cast<int>(i)] = slope[i] + curvature[i] * r[i] + f[i];
   });
@@ -157,24 +193,30 @@ void Coupling::derivative(const RowPoints& row, const double* rho, double* out, 
 
 void Coupling::prox(const RowPoints& row, double gamma, double* v, double scale) const {
   chunks(row, [&](const RowPoints& p, int first) {
-    alignas(64) Buffer r, slope{}, curvature{}, maximum;
-    load(v + first, p.n, r.data());
+    alignas(64) Buffer a, r, slope{}, curvature{}, weight{}, maximum;
+    load(v + first, p.n, a.data());
     const std::size_t n = static_cast<std::size_t>(padded(p.n));
     const double g = gamma * scale;
     add_quadratic_part(p, g, slope.data(), curvature.data());
-    if (!has_smooth_part()) {
-      for (std::size_t i = 0; i < n; ++i) r[i] = std::max((r[i] - slope[i]) / (1 + curvature[i]), 0.0);
-    } else {
-      alignas(64) Buffer start = r;
-      for (std::size_t i = 0; i < n; ++i) start[i] = std::max((r[i] - slope[i]) / (1 + curvature[i]), std::min(g, 1.0));
-      monotone_roots<coupling_chunk>(static_cast<int>(n), start.data(), logarithmic(), [&](const double* x, double* h, double* dh) {
+    add_logarithmic_part(p, g, weight.data(), slope.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      a[i] = (a[i] - slope[i]) / (1 + curvature[i]);
+      weight[i] /= 1 + curvature[i];
+      r[i] = std::max(a[i], 0.0);
+    }
+    if (has_logarithmic_part()) logarithmic_roots<0>(static_cast<int>(n), a.data(), weight.data(), nullptr, nullptr, 1, r.data());
+    if (has_smooth_part()) {
+      for (std::size_t i = 0; i < n; ++i) r[i] = std::max(r[i], std::min(g, 1.0));
+      monotone_roots<coupling_chunk>(static_cast<int>(n), r.data(), logarithmic(), [&](const double* x, double* h, double* dh) {
+        alignas(64) Buffer f{}, df{};
+        add_smooth_part(p, g, x, nullptr, f.data(), df.data());
         for (std::size_t i = 0; i < n; ++i) {
-          h[i] = x[i] - r[i] + slope[i] + curvature[i] * x[i];
-          dh[i] = 1 + curvature[i];
+          const double s = 1 / (1 + curvature[i]);
+          h[i] = x[i] - a[i] + s * f[i];
+          dh[i] = 1 + s * df[i];
         }
-        add_smooth_part(p, g, x, nullptr, h, dh);
+        if (has_logarithmic_part()) add_logarithm(static_cast<int>(n), weight.data(), x, h, dh);
       });
-      r = start;
     }
     if (has_capacity()) {
       maximum.fill(infinity);
@@ -193,16 +235,17 @@ void Coupling::conjugate(const RowPoints& p, const double* v, double* out, doubl
 void conjugate(std::span<const ScaledCoupling> sum, const RowPoints& row, const double* v, double* out, double* argmax) {
   bool smooth = false, logarithmic = false;
   for (const ScaledCoupling& c : sum) {
-    smooth |= c.coupling->has_smooth_part();
+    smooth |= c.coupling->has_smooth_part() || c.coupling->has_logarithmic_part();
     logarithmic |= c.coupling->logarithmic();
   }
   chunks(row, [&](const RowPoints& p, int first) {
-    alignas(64) Buffer s, r{}, slope{}, curvature{}, maximum;
+    alignas(64) Buffer s, r{}, slope{}, curvature{}, weight{}, offset{}, maximum;
     load(v + first, p.n, s.data());
     const std::size_t n = static_cast<std::size_t>(padded(p.n));
     maximum.fill(infinity);
     for (const ScaledCoupling& c : sum) {
       c.coupling->add_quadratic_part(p, c.scale, slope.data(), curvature.data());
+      c.coupling->add_logarithmic_part(p, c.scale, weight.data(), offset.data());
       c.coupling->limit(p, maximum.data());
     }
     for (std::size_t i = 0; i < n; ++i) {
@@ -214,9 +257,10 @@ void conjugate(std::span<const ScaledCoupling> sum, const RowPoints& row, const 
       root.fill(1.0);
       monotone_roots<coupling_chunk>(static_cast<int>(n), root.data(), logarithmic, [&](const double* x, double* h, double* dh) {
         for (std::size_t i = 0; i < n; ++i) {
-          h[i] = slope[i] + curvature[i] * x[i] - s[i];
+          h[i] = slope[i] + offset[i] + curvature[i] * x[i] - s[i];
           dh[i] = curvature[i] + 1e-300;
         }
+        if (logarithmic) add_logarithm(static_cast<int>(n), weight.data(), x, h, dh);
         for (const ScaledCoupling& c : sum) c.coupling->add_smooth_part(p, c.scale, x, nullptr, h, dh);
       });
       for (std::size_t i = 0; i < n; ++i) r[i] = root[i] < 1e100 ? root[i] : infinity;

@@ -19,7 +19,7 @@
 
 namespace wasserflow {
 
-/// One smooth convex term that is neither affine nor quadratic in rho, on chunks of at most `coupling_chunk` points.
+/// One smooth convex term that is neither affine, quadratic nor logarithmic in f, on chunks of at most `coupling_chunk` points.
 class CouplingTerm {
  public:
   virtual ~CouplingTerm() = default;
@@ -54,9 +54,9 @@ class Coupling {
   /// @note Collective.
   void set_times(std::span<const double> times);
 
-  bool is_zero() const { return potential_.empty() && quadratic_.empty() && smooth_.empty() && capacity_.empty(); }
+  bool is_zero() const { return is_affine() && potential_.empty() && capacity_.empty(); }
   /// No terms but potentials and capacities: f does not depend on rho.
-  bool is_affine() const { return quadratic_.empty() && smooth_.empty(); }
+  bool is_affine() const { return quadratic_.empty() && logarithmic_.empty() && smooth_.empty(); }
   bool has_capacity() const { return !capacity_.empty(); }
 
   // Rows of any length; `out` may not overlap inputs. scale > 0 multiplies F.
@@ -73,11 +73,15 @@ class Coupling {
   // For joint proximal maps (problems/transport_cost.hpp), on chunks: p.n <= coupling_chunk, arrays as in CouplingTerm::add.
   /// slope += s (V - sum d target), curvature += s sum d: the affine and the quadratic terms.
   void add_quadratic_part(const RowPoints& p, double s, double* slope, double* curvature) const;
+  /// weight += s sum gamma, offset += ...: the terms with f = weight ln rho + offset.
+  void add_logarithmic_part(const RowPoints& p, double s, double* weight, double* offset) const;
   /// The other smooth terms at r > 0.
   void add_smooth_part(const RowPoints& p, double s, const double* r, double* value, double* f, double* df) const;
   /// maximum[i] = min(maximum[i], capacity).
   void limit(const RowPoints& p, double* maximum) const;
+  bool has_logarithmic_part() const { return !logarithmic_.empty(); }
   bool has_smooth_part() const { return !smooth_.empty(); }
+  /// f falls to -infinity like a logarithm at rho = 0.
   bool logarithmic() const;
 
  private:
@@ -93,7 +97,12 @@ class Coupling {
   void each_table(F&& f);
   LayoutPtr layout_;
   std::vector<Term> potential_, capacity_;
+  struct Logarithmic {
+    Term gamma, target;
+    bool relative;  ///< KL(rho, target), otherwise rho ln rho
+  };
   std::vector<Quadratic> quadratic_;
+  std::vector<Logarithmic> logarithmic_;
   std::vector<std::unique_ptr<CouplingTerm>> smooth_;
 };
 

@@ -62,47 +62,6 @@ struct Coefficient {
   }
 };
 
-/// gamma (rho ln(rho/target) + linear rho) + gamma target [KL], by one logarithm.
-class LogTerm final : public CouplingTerm {
- public:
-  LogTerm(Coefficient gamma, FunctionPtr target) : gamma_(std::move(gamma)) {
-    if (target) target_ = Coefficient{std::move(target), "the target of a coupling \"kl\""};
-  }
-  void bind(const LayoutPtr& layout, std::span<const double> times) override {
-    layout_ = layout;
-    gamma_.bind(layout, times);
-    if (target_) target_->bind(layout, times);
-  }
-  void set_times(std::span<const double> times) override {
-    gamma_.set_times(layout_, times);
-    if (target_) target_->set_times(layout_, times);
-  }
-  bool logarithmic() const override { return true; }
-
-  void add(const RowPoints& p, double s, const double* r, double* value, double* f, double* df) const override {
-    alignas(64) Buffer gamma, target;
-    load_row(gamma_.table, p, gamma.data());
-    if (target_) load_row(target_->table, p, target.data());
-    for (int i = 0; i < padded(p.n); i += 8) {
-      const Pack8 g = s * load8(&gamma[static_cast<std::size_t>(i)]), rho = load8(r + i);
-      Pack8 log = log8(rho), t{};
-      if (target_) {
-        t = load8(&target[static_cast<std::size_t>(i)]);
-        t = t > 1e-300 ? t : Pack8{} + 1e-300;
-        log = log - log8(t);
-      }
-      if (value) store8(value + i, load8(value + i) + (target_ ? g * (rho * (log - 1.0) + t) : g * (rho * log)));
-      if (f) store8(f + i, load8(f + i) + g * (target_ ? log : log + 1.0));
-      if (df) store8(df + i, load8(df + i) + g / rho);
-    }
-  }
-
- private:
-  LayoutPtr layout_;
-  Coefficient gamma_;
-  std::optional<Coefficient> target_;
-};
-
 class PowerTerm final : public CouplingTerm {
  public:
   PowerTerm(FunctionPtr c, double s) : c_{std::move(c), "the coefficient of a coupling \"power\""}, s_(s) {}
@@ -230,12 +189,6 @@ class FormulaTerm final : public CouplingTerm {
 
 }  // namespace
 
-std::unique_ptr<CouplingTerm> make_entropy_term(FunctionPtr gamma) {
-  return std::make_unique<LogTerm>(Coefficient{std::move(gamma), "the coefficient of a coupling \"entropy\""}, nullptr);
-}
-std::unique_ptr<CouplingTerm> make_kl_term(FunctionPtr d, FunctionPtr target) {
-  return std::make_unique<LogTerm>(Coefficient{std::move(d), "the coefficient of a coupling \"kl\""}, std::move(target));
-}
 std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s) { return std::make_unique<PowerTerm>(std::move(c), s); }
 std::unique_ptr<CouplingTerm> make_formula_term(const Formula& f, Location where) { return std::make_unique<FormulaTerm>(f, std::move(where)); }
 

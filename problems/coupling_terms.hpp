@@ -4,10 +4,6 @@
 
 namespace wasserflow {
 
-/// gamma rho ln rho, gamma >= 0.
-std::unique_ptr<CouplingTerm> make_entropy_term(FunctionPtr gamma);
-/// d (rho ln(rho/target) - rho + target), d >= 0, target >= 0 (raised to 1e-300).
-std::unique_ptr<CouplingTerm> make_kl_term(FunctionPtr d, FunctionPtr target);
 /// c rho^s, s > 1, c >= 0.
 std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s);
 /// F by a formula in x, y, z, t, rho; convex in rho.

@@ -75,4 +75,73 @@ void monotone_roots(int n, double* r, bool logarithmic, Evaluate&& evaluate) {
   for (std::size_t i = 0; i < count; ++i) r[i] = r[i] > 1e-290 ? r[i] : 0.0;
 }
 
+/// h += weight ln r, dh += weight / r.
+inline void add_logarithm(int n, const double* weight, const double* r, double* h, double* dh) {
+  for (int i = 0; i < n; i += 8) {
+    const Pack8 w = load8(weight + i), x = load8(r + i);
+    store8(h + i, load8(h + i) + w * log8(x));
+    store8(dh + i, load8(dh + i) + w / x);
+  }
+}
+
+/// The cube root of x >= 0 up to -6 % .. +1 %, by the exponent.
+[[gnu::always_inline]] inline Pack8 rough_cbrt8(Pack8 x) {
+  Pack8Index bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  bits = __builtin_convertvector(__builtin_convertvector(bits, Pack8) * (1.0 / 3.0), Pack8Index) + 0x2A9F'0000'0000'0000LL;
+  __builtin_memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
+/// The positive root of
+///   h(r) = r - a + w ln r - sum_{g < G} k_g / (sigma + c_g r)^2,   k_g >= 0, c_g >= 0, w >= 0,
+/// which is increasing and concave, by Halley's iteration from the left. On entry r is the root (or 0) without the logarithm. Where w = 0 r stays. k
+/// and c: G rows each.
+template <int G>
+void logarithmic_roots(int n, const double* a, const double* w, const double* const* k, const double* const* c, double sigma, double* r) {
+  for (int i = 0; i < n; i += 8) {
+    const Pack8 A = load8(a + i), weight = load8(w + i), plain = load8(r + i), zero{};
+    Pack8 kg[G > 0 ? G : 1], cg[G > 0 ? G : 1];
+    for (int g = 0; g < G; ++g) {
+      kg[g] = load8(k[g] + i);
+      cg[g] = load8(c[g] + i);
+    }
+    // Without the kinetic terms r = w W(e^y), y = a/w - ln w: W >= y - ln y for y >= 1, W >= e^{y - e^y} below.
+    const Pack8 positive = weight > 1e-290 ? weight : zero + 1e-290, y = A / positive - log8(positive), high = y > 1.0 ? y : zero + 1.0;
+    const Pack8 low = y < 1.0 ? y : zero + 1.0;
+    Pack8 x = y > 1.0 ? y - log8(high) : exp8(low - exp8(low));
+    x = x * positive;
+    // Below 1 the logarithm raises the root above the plain one; above 1 it counts at most as much as at the plain root.
+    const Pack8 above = plain > 1.0 ? plain : zero + 1.0, rest = A - weight * log8(above);
+    Pack8 left = plain > 1.0 ? rest : plain;
+    for (int g = 0; g < G; ++g) {
+      const Pack8 bound = (rough_cbrt8(cg[g] * kg[g]) * 0.99 - (2.0 / 3.0) * sigma) / (cg[g] + 1e-300) + rest * (1.0 / 3.0);
+      left = (plain > 1.0) & (bound > left) ? bound : left;
+    }
+    x = left > x ? left : x;
+    x = x > 1e-300 ? x : zero + 1e-300;
+    Pack8 going = weight > zero ? zero + 1.0 : zero;
+    for (int step = 0; step < 100; ++step) {
+      // Derivatives times powers of x, which may be tiny: x h', -x^2 h''/2.
+      Pack8 f = x - A + weight * log8(x), f1 = x + weight, f2 = 0.5 * weight;
+      for (int g = 0; g < G; ++g) {
+        const Pack8 t = 1.0 / (sigma + cg[g] * x), kt2 = kg[g] * t * t, ctx = cg[g] * t * x;
+        f -= kt2;
+        f1 += 2.0 * kt2 * ctx;
+        f2 += 3.0 * kt2 * ctx * ctx;
+      }
+      const Pack8 square = f1 * f1, wide = square + f * f2, divisor = wide > 0.25 * square ? wide : 0.25 * square;
+      const Pack8 next = x - x * (f * f1 / divisor), least = 0.1 * x;
+      const Pack8 taken = next > least ? next : least, change = taken > x ? taken - x : x - taken;
+      x = going > zero ? taken : x;
+      going = (going > zero) & (change > 1e-5 * taken) & (taken > 1e-299) ? zero + 1.0 : zero;
+      double any = 0;
+      for (int l = 0; l < 8; ++l) any += going[l];
+      if (any == 0) break;
+    }
+    x = x > 1e-290 ? x : zero;
+    store8(r + i, weight > zero ? x : plain);
+  }
+}
+
 }  // namespace wasserflow

@@ -225,14 +225,22 @@ struct QuadraticKinetic : Kinetic {
       h_out[i] -= s[i] * dv[i] * energy[i];
       dh[i] -= s[i] * (ddv[i] * energy[i] - dv[i] * dv[i] * slope[i]);
     }
-    if (!drifted) return;
-    for (std::size_t j = 0; j < flux_slots; ++j)
-      for (std::size_t i = 0; i < n; ++i) {
-        const double b = drift[j][i], x = u[j][i] - r[i] * b, used = used_side(upwind, j, x), c = a[group_of(j)][i];
-        const double width = sigma_m + c * v[i], q = used / width, rest = x - used, speed = rest != 0 ? b : c * dv[i] * q + b;
-        h_out[i] -= s[i] * (0.5 * c * dv[i] * q * q + b * (q + rest / sigma_m));
-        dh[i] -= s[i] * (0.5 * c * ddv[i] * q * q - speed * speed / (rest != 0 ? sigma_m : width));
-      }
+    for (std::size_t j = 0; drifted && j < flux_slots; ++j) subtract_drifted(j, s, r, v.data(), dv.data(), ddv.data(), h_out, dh);
+  }
+
+  /// The part of one slot with drift.
+  void subtract_drifted(std::size_t j, const double* s, const double* r, const double* v, const double* dv, const double* ddv, double* h_out,
+                        double* dh) const {
+    const double *const b_row = drift[j].data(), *const u_row = u[j].data(), *const c_row = a[group_of(j)].data();
+    const Pack8 zero{}, keep_low = upwind && j % 2 == 1 ? zero : zero - infinity, keep_high = upwind && j % 2 == 0 ? zero : zero + infinity;
+    for (std::size_t i = 0; i < n; i += 8) {
+      const Pack8 b = load8(b_row + i), c = load8(c_row + i), x = load8(u_row + i) - load8(r + i) * b, slope = load8(dv + i);
+      const Pack8 cut = x > keep_low ? x : keep_low, used = cut < keep_high ? cut : keep_high, rest = x - used;
+      const Pack8 width = sigma_m + c * load8(v + i), q = used / width, speed = rest != zero ? b : c * slope * q + b;
+      const Pack8 steep = rest != zero ? speed * speed * (1 / sigma_m) : speed * speed / width;
+      store8(h_out + i, load8(h_out + i) - load8(s + i) * (0.5 * c * slope * q * q + b * (q + rest * (1 / sigma_m))));
+      store8(dh + i, load8(dh + i) - load8(s + i) * (0.5 * c * load8(ddv + i) * q * q - steep));
+    }
   }
 
   /// m_j at the densities r.
@@ -284,6 +292,22 @@ struct QuadraticKinetic : Kinetic {
       select(active, x, Pack(0.0)).store(r + i);
     }
   }
+
+  /// The same with w ln r added; r as plain_roots leaves it.
+  template <int G>
+  void logarithmic(const double* A, const double* s, const double* w, double* r) const {
+    alignas(64) std::array<Buffer, G> k, c;
+    std::array<const double*, G> k_rows, c_rows;
+    for (std::size_t g = 0; g < G; ++g) {
+      k_rows[g] = k[g].data();
+      c_rows[g] = c[g].data();
+      for (std::size_t i = 0; i < n; ++i) {
+        c[g][i] = g < groups ? a[g][i] : source;
+        k[g][i] = 0.5 * s[i] * c[g][i] * squares[g][i];
+      }
+    }
+    logarithmic_roots<G>(static_cast<int>(n), A, w, k_rows.data(), c_rows.data(), sigma_m, r);
+  }
 };
 
 /// The same for any Hamiltonian, around its proximal map at fixed rho: m - r b = sigma_m w n with n = lambda grad H(u' - n), lambda = V/(sigma_m w),
@@ -319,21 +343,24 @@ struct GeneralKinetic : Kinetic {
     upwind ? h->evaluate(p, q.data(), value) : h->evaluate_true(p, q.data(), value);
   }
 
-  /// h -= s kin, dh: an estimate of the slope, from the last call's values and bounds.
+  /// h -= s kin, dh: an estimate of the slope, from the last call's values and bounds; that of a quadratic H at first.
   void subtract(const double* s, const double* r, double* h_out, double* dh) const {
-    alignas(64) Buffer v, dv, ddv, value, steep{};
+    alignas(64) Buffer v, dv, ddv, value, steep{}, model{};
     std::array<Buffer, 6> flux, q;
     mobilities(r, v.data(), dv.data(), ddv.data());
     solve(r, v.data(), flux, &q, value.data());
     const std::size_t count = static_cast<std::size_t>(p.n);
     for (std::size_t i = 0; i < count; ++i) {
       const double w = weighted ? (*weight)[i] : 1.0;
-      double kin = dv[i] * w * value[i], curvature = -ddv[i] * w * value[i], speed = 0;
+      double kin = dv[i] * w * value[i], curvature = -ddv[i] * w * value[i], speed = 0, squares = 0, product = 0;
       for (std::size_t j = 0; j < flux_slots; ++j) {
         const double b = drifted ? drift[j][i] : 0.0, c = v[i] > 0 ? dv[i] * sigma_m * w * flux[j][i] / v[i] + b : b;
         kin += b * w * q[j][i];
         speed += c * c;
+        squares += q[j][i] * q[j][i];
+        product += q[j][i] * flux[j][i];
       }
+      const double like = curvature + (squares > 0 && product > 0 ? speed / (sigma_m * (1 + product / squares)) : speed / sigma_m);
       curvature += speed / sigma_m;
       double exact = 0;
       if (reaction) {
@@ -344,10 +371,11 @@ struct GeneralKinetic : Kinetic {
       h_out[i] -= s[i] * kin;
       dh[i] += s[i] * exact;
       steep[i] = s[i] * curvature;
+      model[i] = s[i] * like;
     }
     for (std::size_t i = 0; i < count; ++i) {
       const double low = dh[i], high = dh[i] + steep[i];
-      double slope = high;
+      double slope = low + model[i];  // as if H were quadratic along its slopes
       if (has_last && r[i] != last_r[i]) slope = std::min(std::max((h_out[i] - last_h[i]) / (r[i] - last_r[i]), low), high);
       last_r[i] = r[i];
       last_h[i] = h_out[i];
@@ -355,6 +383,38 @@ struct GeneralKinetic : Kinetic {
     }
     for (std::size_t i = count; i < n; ++i) h_out[i] = 0;  // behind the chunk: nothing to find
     has_last = true;
+  }
+
+  /// A start for the search: the root for the isotropic quadratic cost that has the slopes, velocities and kinetic energy of H at r, on entry any
+  /// density > 0.
+  void start(const double* A, const double* s, const double* w, double* r) const {
+    alignas(64) Buffer v, value, k{}, c{}, root{};
+    std::array<Buffer, 6> flux, q;
+    mobilities(r, v.data(), nullptr, nullptr);
+    solve(r, v.data(), flux, &q, value.data());
+    const std::size_t count = static_cast<std::size_t>(p.n);
+    for (std::size_t i = 0; i < count; ++i) {
+      double squares = 0, product = 0;
+      for (std::size_t j = 0; j < flux_slots; ++j) {
+        squares += q[j][i] * q[j][i];
+        product += q[j][i] * flux[j][i];
+      }
+      const double width = weighted ? (*weight)[i] : 1.0;
+      // grad H = sigma_m w n / v; then q ~ 1/(sigma_m + c r) and H ~ q^2.
+      c[i] = squares > 0 && product > 0 ? sigma_m * product / (squares * v[i]) : 0.0;
+      const double spread = sigma_m + c[i] * r[i];
+      k[i] = value[i] > 0 && value[i] < 1e100 ? s[i] * width * value[i] * spread * spread : 0.0;
+      double x = std::max(A[i], 0.0), before = 0;
+      for (int step = 0; step < 30 && std::abs(x - before) > 1e-3 * x; ++step) {  // increasing and concave: Newton from the left
+        const double t = 1 / (sigma_m + c[i] * x);
+        before = x;
+        x = std::max(x, x - (x - A[i] - k[i] * t * t) / (1 + 2 * k[i] * c[i] * t * t * t));
+      }
+      root[i] = x;
+    }
+    const std::array<const double*, 1> k_row{k.data()}, c_row{c.data()};
+    if (w) logarithmic_roots<1>(static_cast<int>(n), A, w, k_row.data(), c_row.data(), sigma_m, root.data());
+    for (std::size_t i = 0; i < count; ++i) r[i] = root[i] > 0 ? root[i] : r[i];
   }
 
   void fluxes(const double* r, double* const* m) const {
@@ -419,30 +479,44 @@ void TransportCost::prox_chunk(const RowPoints& p, double sigma_rho, double sigm
 
   // Affine and quadratic couplings belong to the square around u0.
   const Coupling &F = terms_.running, &G = terms_.terminal;
+  alignas(64) Buffer weight{};
   F.add_quadratic_part(p, sigma_rho, slope.data(), curvature.data());
-  if (terminal > 0) G.add_quadratic_part(p, sigma_rho * terminal, slope.data(), curvature.data());
+  F.add_logarithmic_part(p, sigma_rho, weight.data(), slope.data());
+  if (terminal > 0) {
+    G.add_quadratic_part(p, sigma_rho * terminal, slope.data(), curvature.data());
+    G.add_logarithmic_part(p, sigma_rho * terminal, weight.data(), slope.data());
+  }
   for (std::size_t i = 0; i < n; ++i) {
     const double scale = 1 / (1 + curvature[i]);
     a[i] = (a[i] - slope[i]) * scale;
     s[i] = sigma_rho * scale;
+    weight[i] *= scale;
   }
+  const bool with_log = F.has_logarithmic_part() || (terminal > 0 && G.has_logarithmic_part());
   const bool smooth = F.has_smooth_part() || (terminal > 0 && G.has_smooth_part());
-  const bool plain = !smooth && !terms_.mobility && drift_.empty();
+  const bool direct = !terms_.mobility && drift_.empty();
+  bool solved = false;
   if constexpr (std::is_same_v<K, QuadraticKinetic>) {
-    if (!terms_.mobility && drift_.empty())
+    if (!terms_.mobility) {
       unroll<4>([&](auto g) {
-        if (k.groups + k.reaction == g + 1) k.template plain_roots<g + 1>(a.data(), s.data(), r.data());
+        if (k.groups + k.reaction != g + 1) return;
+        k.template plain_roots<g + 1>(a.data(), s.data(), r.data());
+        if (with_log) k.template logarithmic<g + 1>(a.data(), s.data(), weight.data(), r.data());
       });
+      solved = direct && !smooth;
+    } else {
+      r = a;
+    }
+    for (std::size_t i = 0; !solved && i < n; ++i) r[i] = std::max(r[i], 1e-3 * std::min(sigma_rho, 1.0));
+  } else {
+    for (std::size_t i = 0; i < n; ++i) r[i] = std::max(a[i], std::min(sigma_rho, 1.0));
+    if (direct && !has_reaction()) k.start(a.data(), s.data(), with_log ? weight.data() : nullptr, r.data());
   }
-  if (!std::is_same_v<K, QuadraticKinetic> || !plain) {
+  if (!solved) {
     const bool logarithmic = F.logarithmic() || (terminal > 0 && G.logarithmic()) || (terms_.mobility && terms_.mobility->singular());
-    const bool started = std::is_same_v<K, QuadraticKinetic> && !terms_.mobility && drift_.empty();
-    for (std::size_t i = 0; i < n; ++i) r[i] = std::max(started ? r[i] : a[i], std::min(sigma_rho, 1.0));
-    alignas(64) Buffer f, df;
     monotone_roots<chunk>(static_cast<int>(n), r.data(), logarithmic, [&](const double* x, double* h, double* dh) {
       if (smooth) {
-        f.fill(0);
-        df.fill(0);
+        alignas(64) Buffer f{}, df{};
         F.add_smooth_part(p, 1, x, nullptr, f.data(), df.data());
         if (terminal > 0) G.add_smooth_part(p, terminal, x, nullptr, f.data(), df.data());
         for (std::size_t i = 0; i < n; ++i) {
@@ -455,6 +529,7 @@ void TransportCost::prox_chunk(const RowPoints& p, double sigma_rho, double sigm
           dh[i] = 1;
         }
       }
+      if (with_log) add_logarithm(static_cast<int>(n), weight.data(), x, h, dh);
       k.subtract(s.data(), x, h, dh);
     });
   }
