@@ -94,6 +94,7 @@ struct BackAndForth::State {
   AscentLevels grids;
   double mass = 1;
   bool checked = false;  ///< there are bounds
+  std::function<bool(const W2Progress&)> monitor;
 
   void start(AscentLevel& level, bool from_moments) const;
   /// Levels on which both starts are tried: a small part of the work.
@@ -153,6 +154,7 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   std::vector<AscentLevel>& levels = s.grids.levels;
   result.levels = static_cast<int>(levels.size());
   s.checked = false;
+  s.monitor = monitor;
   const std::size_t tried = s.parameters.moment_start ? s.tried_levels() : 0;
   double best = -std::numeric_limits<double>::infinity();
   for (const bool from_moments : {true, false}) {
@@ -196,10 +198,12 @@ void BackAndForth::State::ascend(AscentLevel& level, int max_iterations, W2Resul
     if (it % parameters.check_every == 0 || it == max_iterations) {
       if (last) {
         bounds(level, result);
+        const bool stop = monitor && monitor({it, result.lower, result.upper, result.marginal_error});
         if (result.upper - result.lower <= parameters.tolerance * result.upper) {
           result.reason = StopReason::Converged;
           return;
         }
+        if (stop) return;
       }
       // No prospect of reaching the tolerance soon.
       if (it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) return;

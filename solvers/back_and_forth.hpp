@@ -1,5 +1,6 @@
 #pragma once
 /// Wasserstein-2 distance, map and geodesic of two densities by the back-and-forth method: no time axis, no blur.
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct [[nodiscard]] W2Result {
   std::vector<Residual> residuals;  ///< duality_gap (scale: upper), marginal (H^-1; scale: that of rho1 - rho0)
 };
 
+/// What a monitor sees at every check on the given grid.
+struct W2Progress {
+  int iteration = 0;
+  double lower = 0, upper = 0;  ///< of W2^2, the best ones so far
+  double marginal_error = 0;
+};
+
 /// sup over phi, psi of  int phi rho0 + int psi rho1  subject to  phi(x) + psi(y) <= |x - y|^2 / 2:  ascent in the H^1 metric alternately in phi and
 /// in psi,
 ///   phi += sigma (-Lap)^{-1} (rho0 - T_psi# rho1),  psi = phi^c,    psi += sigma (-Lap)^{-1} (rho1 - T_phi# rho0),  phi = psi^c,    T_phi = x - grad
@@ -44,6 +52,9 @@ class BackAndForth {
   /// is that of the densities divided by their mass.
   /// @note Collective.
   W2Result solve(const Field& rho0, const Field& rho1);
+
+  /// When set: called at every check; true ends the solve (IterationLimit). Must answer alike on all ranks.
+  std::function<bool(const W2Progress&)> monitor;
 
   /// Kantorovich potentials of the last solve: phi of rho0, psi of rho1, each the c-transform of the other (MinimumOver::Neighborhood).
   const Field& phi() const;

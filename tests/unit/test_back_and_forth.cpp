@@ -151,6 +151,29 @@ BOOST_AUTO_TEST_CASE(the_same_bits_on_one_rank) {
   }
 }
 
+// Bounds only tighten, and a monitor may end the solve.
+BOOST_AUTO_TEST_CASE(monitor_sees_the_bounds_and_stops) {
+  const LayoutPtr layout = unit_box(2, 64);
+  const Field rho0 = density(layout, [](double x, double y, double) { return normal(x, 0.5, 0.05) * normal(y, 0.5, 0.05); });
+  const Field rho1 = density(
+      layout, [](double x, double y, double) { return normal(x, 0.3, 0.05) * normal(y, 0.7, 0.05) + normal(x, 0.7, 0.06) * normal(y, 0.4, 0.04); });
+  BackAndForthParameters parameters;
+  parameters.tolerance = 1e-9, parameters.check_every = 2;
+  BackAndForth solver(layout, parameters);
+  std::vector<W2Progress> seen;
+  solver.monitor = [&](const W2Progress& p) {
+    seen.push_back(p);
+    return seen.size() == 4;
+  };
+  const W2Result r = solver.solve(rho0, rho1);
+  BOOST_TEST((r.reason == StopReason::IterationLimit));
+  BOOST_REQUIRE(seen.size() == 4);
+  for (std::size_t i = 0; i < seen.size(); ++i) BOOST_TEST(seen[i].iteration == 2 * static_cast<int>(i));
+  for (std::size_t i = 1; i < seen.size(); ++i) BOOST_TEST((seen[i].lower >= seen[i - 1].lower && seen[i].upper <= seen[i - 1].upper));
+  BOOST_TEST(r.iterations == 6);
+  BOOST_TEST(r.lower == seen.back().lower);
+}
+
 BOOST_AUTO_TEST_CASE(bad_input) {
   const LayoutPtr layout = unit_box(1, 32);
   const Field one = density(layout, [](double, double, double) { return 1; });
