@@ -82,8 +82,7 @@ class TransportCost {
   void prox_chunk(const RowPoints& p, double sigma_rho, double sigma_m, double* u0, double* const* u, double terminal) const;
   template <class K>
   K kinetic(const RowPoints& p, double sigma_m, const Rows& rows, const std::array<double, coupling_chunk>* u) const;
-  template <class K>
-  void finish_fluxes(const K& k, const Rows& rows, const double* r, int count, double* const* u) const;
+  void store_fluxes(const Rows& rows, std::array<std::array<double, coupling_chunk>, 7>& m, int count, double* const* u) const;
   void load_media(const RowPoints& p, Rows& rows) const;
   template <class F>
   void chunks(const RowPoints& p, F&& f) const;

@@ -20,7 +20,7 @@ using Point = std::array<double, 3>;
 
 /// Minimum of a convex function on [low, high] by golden section.
 template <class F>
-Real golden(F&& f, Real low, Real high, int steps = 75) {
+Real golden(F&& f, Real low, Real high, int steps = 60) {
   const Real ratio = (std::sqrt(Real(5)) - 1) / 2;
   Real a = high - ratio * (high - low), b = low + ratio * (high - low), fa = f(a), fb = f(b);
   for (int i = 0; i < steps; ++i) {
@@ -183,7 +183,7 @@ void check_prox(const Model& model, double tolerance = 1e-7) {
     Setup set = read(model);
     Random random;
     int active = 0;
-    for (int round = 0; round < 4; ++round) {
+    for (int round = 0; round < 3; ++round) {
       RowPoints p = set.layout->row(0);
       p.level = round % 2;
       p.t = times[static_cast<std::size_t>(p.level)];
@@ -205,7 +205,7 @@ void check_prox(const Model& model, double tolerance = 1e-7) {
       auto w = u;
       for (auto& row : u) rows.push_back(row.data());
       set.cost.prox(p, steps.sigma_rho, steps.sigma_m, u0.data(), rows.data(), steps.terminal);
-      for (std::size_t i = 0; i < n; i += 11) {
+      for (std::size_t i = 0; i < n; i += 19) {
         const Sample& s = samples[i];
         std::array<Real, 7> m{};
         const Real rho = best_density(model, s, m);
@@ -226,7 +226,7 @@ void check_prox(const Model& model, double tolerance = 1e-7) {
       for (std::size_t i = 0; i < n; ++i)
         given[i] = i % 9 == 0 ? 0 : std::min(std::abs(samples[(i * 7) % n].u0), 0.9 * static_cast<double>(model.maximum));
       set.cost.prox_flux(p, steps.sigma_m, given.data(), rows.data());
-      for (std::size_t i = 0; i < n; i += 7) {
+      for (std::size_t i = 0; i < n; i += 17) {
         std::array<Real, 7> m{};
         if (!model.blocked(samples[i].at)) best_flux(model, samples[i], given[i], m);
         Real scale = given[i];
