@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <functional>
@@ -55,7 +56,7 @@ double least(const std::function<void()>& work) {
 void say(const std::string& line) {
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  if (rank == 0) fmt::print("{}\n", line);
+  if (rank == 0) fmt::print("{}\n", line), std::fflush(stdout);
 }
 
 LayoutPtr box(int dim, int cells, int ghost) {

@@ -144,7 +144,11 @@ void ContinuityStepper::diffuse(double t0, double length) {
   }
   if (!any) return;
   if (!heat_ || variance != variance_) heat_.emplace(rho_.layout_ptr(), variance_ = variance, surround_);
+  // The weights of a kernel sum to 1 but for rounding, the same in every step: it would add up.
+  const double before = sum(rho_);
   heat_->direct(rho_, rho_);
+  if (const double after = sum(rho_); before > 0 && after > 0)
+    for (double& v : rho_.owned()) v *= before / after;
 }
 
 StepReport ContinuityStepper::advance(double end) {
