@@ -327,6 +327,8 @@ BOOST_AUTO_TEST_CASE(bad_parameters_are_named_with_their_interval) {
   named([](auto& p) { p.balance_up = 1; }, "balance_up", "> 1");
   named([](auto& p) { p.balance_down = 0.5; }, "balance_down", "> 1");
   named([](auto& p) { p.balance_factor = 1; }, "balance_factor", "> 1");
+  named([](auto& p) { p.balance_limit = 0.5; }, "balance_limit", ">= 1");
+  named([](auto& p) { p.balance_iterations = -1; }, "balance_iterations", ">= 0");
   named([](auto& p) { p.relaxation = 2, p.step_product = 0.9; }, "relaxation", "in [1, 2)");
   named([](auto& p) { p.relaxation = 0.9, p.step_product = 0.9; }, "relaxation", "in [1, 2)");
   named([](auto& p) { p.restart_every = -1; }, "restart_every", ">= 0");
@@ -402,4 +404,88 @@ BOOST_AUTO_TEST_CASE(reports_count_what_was_done_and_monitors_see_every_check) {
   Bilinear broken = deviations();
   broken.x().level()[2] = std::nan("");
   BOOST_TEST((solve(broken, p).reason == StopReason::Diverged));
+}
+
+namespace {
+
+/// min over x of L/2 (x - a)^2, taken explicitly, + (x - b)^2/2: x = (L a + b) / (L + 1). Its residuals are seen by measured steps only.
+class ForwardTerm final : public SaddlePoint {
+ public:
+  ForwardTerm(double lipschitz, double a, double b) : lipschitz_(lipschitz), a_(a), b_(b), x_(line(1)), y_(line(1)) {}
+  std::vector<Field*> primal() override { return {&x_}; }
+  std::vector<Field*> dual() override { return {&y_}; }
+  double operator_norm_squared() override { return 1; }
+  double forward_lipschitz() override { return lipschitz_; }
+  bool measures_steps() const override { return true; }
+  void primal_step(double tau, double relaxation) override {
+    measured_ = false;
+    const double d = -(y() + lipschitz_ * (x() - a_));
+    ahead_ = x() + 2 * tau * d;
+    x_.level()[0] += relaxation * tau * d;
+    largest_tau = std::max(largest_tau, tau);
+    largest_relaxation = std::max(largest_relaxation, relaxation);
+  }
+  double primal_error(double tau, double relaxation) override { return primal_ = std::fabs(ahead_ - x()) / (tau * (2 - relaxation)); }
+  double dual_step(double sigma, double relaxation, bool measure) override {
+    const double next = (y() + sigma * (ahead_ - b_)) / (1 + sigma), change = next - y();
+    y_.level()[0] += relaxation * change;
+    dual_ = std::fabs(change) / sigma;
+    measured_ = measure;
+    ++steps;
+    return std::fabs(change);
+  }
+  std::vector<Residual> residuals() override {
+    if (steps > 0) BOOST_TEST(measured_);
+    return {{"primal", steps > 0 ? primal_ : 1}, {"dual", steps > 0 ? dual_ : 1}};
+  }
+  double x() const { return x_.level()[0]; }
+  double y() const { return y_.level()[0]; }
+  double largest_tau = 0, largest_relaxation = 0;
+  int steps = 0;
+
+ private:
+  double lipschitz_, a_, b_, ahead_ = 0, primal_ = 1, dual_ = 1;
+  bool measured_ = false;
+  Field x_, y_;
+};
+
+}  // namespace
+
+// Steps are cut so that 1/tau - sigma >= L / (2 (2 - relaxation)); with tau = sigma = 1 the forward step would diverge.
+BOOST_AUTO_TEST_CASE(forward_steps) {
+  for (double weight : {1.0, 3.0, 10.0}) {
+    ForwardTerm problem(50, 2, -1);
+    PdhgParameters p;
+    p.tolerance = 1e-10;
+    p.rule = StepRule::Fixed;
+    p.weight = weight;
+    p.relaxation = 1.9;
+    p.step_product = 0.99;
+    p.check_every = 7;
+    const SolveReport report = Pdhg(p).solve(problem);
+    BOOST_TEST((report.reason == StopReason::Converged));
+    BOOST_TEST(std::fabs(problem.x() - 99.0 / 51) < 1e-9);
+    const double tau = problem.largest_tau, sigma = tau * weight * weight;
+    BOOST_TEST(problem.largest_relaxation == 1.5);
+    BOOST_TEST(1 / tau - sigma >= 50 / (2 * 0.5) * (1 - 1e-12));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(measured_at_the_last_iteration_and_bounded_balance) {
+  ForwardTerm problem(0, 0, 3);
+  PdhgParameters p;
+  p.tolerance = 0;
+  p.max_iterations = 23;  // no multiple of check_every
+  p.balance_up = p.balance_down = 1.01;
+  p.balance_limit = 1.5;
+  p.weight = 5;
+  SolveReport report = Pdhg(p).solve(problem);
+  BOOST_TEST(report.iterations == 23);
+  BOOST_TEST(report.weight_changes > 0);
+  BOOST_TEST(report.weight <= 7.5 * (1 + 1e-15));
+  BOOST_TEST(report.weight >= 5 / 1.5 * (1 - 1e-15));
+  ForwardTerm again(0, 0, 3);
+  p.balance_iterations = 0;
+  report = Pdhg(p).solve(again);
+  BOOST_TEST(report.weight_changes == 0);
 }
