@@ -311,6 +311,52 @@ void MinimalFlow::apply_gradient(Field& u, Field& out) {
   }
 }
 
+double MinimalFlow::continuum_cost() {
+  exchange(m_);
+  ExactSum sum;
+  const SlabLayout& layout = *layout_;
+  dispatch(layout.dim(), norm_, [&](auto dim, auto norm) {
+    constexpr int D = dim();
+    constexpr int pieces = D == 3 ? 2 : 4, nodes = pieces + 1;
+    const int count = static_cast<int>(std::pow(nodes, D));
+    std::array<const double*, 3> low{}, high{};
+    for (int r = 0; r < layout.rows(); ++r) {
+      const RowPoints at = layout.row(r);
+      for (int d = 0; d < D; ++d) {
+        const auto k = static_cast<std::size_t>(d);
+        high[k] = m_.level(d) + at.offset;
+        if (d == D - 1) low[k] = high[k] - layout.plane();
+      }
+      if constexpr (D > 1) {  // on walls the last face holds 0
+        padded_[0] = high[0][at.n - 1];
+        std::copy_n(high[0], at.n, padded_.data() + 1);
+        low[0] = padded_.data();
+      }
+      if constexpr (D == 3) {
+        const std::ptrdiff_t nx = at.n, ny = layout.grid().cells(1);
+        low[1] = at.offset / nx % ny > 0 ? high[1] - nx : high[1] + (ny - 1) * nx;
+      }
+      for (int i = 0; i < at.n; ++i) {
+        double total = 0;
+        for (int k = 0; k < count; ++k) {
+          double v[3] = {0, 0, 0}, weight = 1;
+          for (int d = 0, rest = k; d < D; ++d, rest /= nodes) {
+            const double a = low[static_cast<std::size_t>(d)][i], b = high[static_cast<std::size_t>(d)][i];
+            const int node = rest % nodes;
+            v[d] = a + (b - a) * (static_cast<double>(node) / pieces);
+            weight *= node == 0 || node == pieces ? 0.5 / pieces : 1.0 / pieces;
+          }
+          total += weight * length<D, norm()>(v);
+        }
+        row_[static_cast<std::size_t>(i)] = total;
+      }
+      add_row(sum, layout, row_.data(), at.n);
+    }
+  });
+  ExactSum::reduce(layout.comm(), {&sum, 1});
+  return sum.value() * layout.grid().cell_volume();
+}
+
 double MinimalFlow::rms_flux() {
   double s = 0;
   for (int d = 0; d < layout_->dim(); ++d) s += dot(m_, m_, d, d);

@@ -56,6 +56,10 @@ class MinimalFlow final : public SaddlePoint {
   /// @note Collective.
   void apply_divergence(Field& v, Field& out);
   void apply_gradient(Field& u, Field& out);
+  /// Upper bound of int |m| for the flux m that is linear between the faces of each cell, by trapezoidal sums, which overestimate convex functions.
+  /// Its divergence is f, constant on cells: the bound holds in the continuum, for densities that are constant on cells.
+  /// @note Collective.
+  double continuum_cost();
   /// Root of the mean of |m|_2^2.
   /// @note Collective.
   double rms_flux();

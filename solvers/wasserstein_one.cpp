@@ -164,6 +164,7 @@ W1Result WassersteinOne::solve() {
   result.gap = result.levels.back().gap;
   // Without the rounding that many steps add up; what goes on later keeps its bits.
   if (result.reason == StopReason::Converged && !ended) static_cast<void>(fine_.project());
+  result.continuum_upper = fine_.continuum_cost();
   const double scale = max_abs(fine_.divergence());
   result.divergence_error = scale > 0 ? fine_.divergence_error() / scale : 0;
   return result;

@@ -35,14 +35,15 @@ struct W1Level {
 };
 
 /// lower <= W1 of the grid <= upper, whatever the reason to stop: both are values of feasible points. The grid's W1 differs from the one of the
-/// continuum by O(h).
+/// continuum by O(h), which for smooth densities continuum_upper meets more closely.
 struct [[nodiscard]] W1Result {
   StopReason reason = StopReason::IterationLimit;
   bool stopped = false;  ///< by the monitor
   double distance = 0;   ///< the upper bound: cost of a flux that moves source to target
   double lower = 0, upper = 0;
-  double gap = 0;               ///< (upper - lower) / upper, 0 for equal densities
-  int iterations = 0;           ///< on the finest grid
+  double continuum_upper = 0;  ///< upper bound of the distance in the continuum of densities that are constant on cells (MinimalFlow::continuum_cost)
+  double gap = 0;              ///< (upper - lower) / upper, 0 for equal densities
+  int iterations = 0;          ///< on the finest grid
   double divergence_error = 0;  ///< max |div m - (source - target)| over max |source - target|
   std::vector<W1Level> levels;  ///< coarsest first
 };

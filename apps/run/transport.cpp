@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/run/expected_figures.hpp"
 #include "apps/run/initial_density.hpp"
+#include "apps/run/mean_field.hpp"
 #include "apps/run/read_grid.hpp"
 #include "grids/reduce.hpp"
 
@@ -56,7 +58,9 @@ void StaticTransport::setup(const Parameters& root, MPI_Comm comm, bool /*check_
   }
   const Parameters reference = root.table("reference", "distance to compare with, and figures to expect");
   reference_ = reference.real("distance", "known distance", std::nan(""), Range::nonnegative());
-  expected_.read(reference, {{"quantities", "distance"}, {"quantities", "lower"}, {"quantities", "upper"}, {"quantities", "gap"}});
+  expected_.read(
+      reference,
+      {{"quantities", "distance"}, {"quantities", "lower"}, {"quantities", "upper"}, {"quantities", "gap"}, {"quantities", "continuum_upper"}});
 }
 
 Status StaticTransport::run(Run& run) {
@@ -127,8 +131,13 @@ type = "w1"
 
 std::vector<Topic> topics() {
   std::vector<Topic> all;
-  for (const auto& [name, entry] : transport_types().entries())
-    all.push_back({"Kind of transport", name, entry.doc, "transport", {"transport.type=\"" + name + "\""}});
+  const std::map<std::string, std::vector<std::string>> more{
+      {"geodesic", {"time.steps=8"}}, {"bridge", {"time.steps=8", "diffusion=0.01"}}, {"unbalanced", {"time.steps=8", "unbalanced.penalty=1.0"}}};
+  for (const auto& [name, entry] : transport_types().entries()) {
+    std::vector<std::string> settings{"transport.type=\"" + name + "\""};
+    if (more.contains(name)) settings.insert(settings.end(), more.at(name).begin(), more.at(name).end());
+    all.push_back({"Kind of transport", name, entry.doc, more.contains(name) ? "transport" : "solver", settings});
+  }
   return all;
 }
 
@@ -142,6 +151,13 @@ const Registry<TransportFactory>& transport_types() {
     };
     add("w1", "Wasserstein-1 distance: least flow, with certified bounds", make_transport_w1);
     add("w2", "Wasserstein-2 distance: map, potentials and geodesic by the back-and-forth method, with certified bounds", make_transport_w2);
+    const auto dynamic = [&](const std::string& name, const std::string& doc, MeanFieldKind kind) {
+      r.add(name, doc, [kind] { return make_mean_field_application(kind); });
+    };
+    dynamic("geodesic", "dynamic transport on a space-time grid: Wasserstein-2, or any Hamiltonian, mobility and obstacles; keys of wf-mean-field",
+            MeanFieldKind::Geodesic);
+    dynamic("bridge", "Schroedinger bridge: dynamic transport of agents with noise; keys of wf-mean-field", MeanFieldKind::Bridge);
+    dynamic("unbalanced", "dynamic transport that makes and destroys mass at a cost; keys of wf-mean-field", MeanFieldKind::Unbalanced);
     return r;
   }();
   return types;
@@ -151,7 +167,8 @@ int transport_main(int argc, char** argv) {
   AppInfo info;
   info.name = "wf-transport";
   info.summary =
-      "Optimal transport between two densities on grids in 1 to 3 dimensions: Wasserstein distances with certified bounds, flows and potentials.";
+      "Optimal transport between two densities on grids in 1 to 3 dimensions: Wasserstein distances with certified bounds, flows, maps, geodesics, "
+      "Schroedinger bridges, unbalanced transport.";
   info.example = example;
   info.topics = topics;
   return run_app(argc, argv, info, [] { return std::make_unique<TransportApp>(); });

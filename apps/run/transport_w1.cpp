@@ -121,6 +121,7 @@ Status TransportW1::run(Run& run, TransportFigures& figures) {
   if (!result.stopped) note(result.iterations, result.lower, result.upper);
   checkpoint(run);
   nlohmann::ordered_json& r = run.report();
+  r["quantities"]["continuum_upper"] = result.continuum_upper;
   r["residuals"]["divergence"] = {{"relative", result.divergence_error}};
   for (const W1Level& level : result.levels) {
     std::vector<int> cells(level.cells.begin(), level.cells.begin() + initial_.layout().dim());

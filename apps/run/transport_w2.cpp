@@ -11,6 +11,8 @@
 namespace wasserflow {
 namespace {
 
+double root(double squared) { return std::sqrt(std::max(0.0, squared)); }
+
 /// Wasserstein-2: the saved times are points of the geodesic, t = 0 the initial density, t = 1 the final one.
 class TransportW2 final : public StaticTransportProblem {
  public:
@@ -84,12 +86,22 @@ void TransportW2::save(Run& run) {
 
 Status TransportW2::run(Run& run, TransportFigures& figures) {
   if (run.restarting()) run.log().warn("{}", "these runs are short and write no checkpoints: it starts anew");
+  IterationTable table(run.log(), {{"iteration", 9}, {"lower", 14, "{:.9g}"}, {"upper", 14, "{:.9g}"}, {"gap", 10}});
+  const auto note = [&](int iteration, double lower, double upper) {  // of W2^2
+    const double gap = upper > 0 ? (upper - lower) / upper : 0;
+    run.history({{"iteration", static_cast<double>(iteration)}, {"lower", root(lower)}, {"upper", root(upper)}, {"gap", gap}});
+    table.row({static_cast<std::int64_t>(iteration), root(lower), root(upper), gap});
+  };
+  solver_.monitor = [&](const W2Progress& now) {
+    note(now.iteration, now.lower, now.upper);
+    return false;
+  };
   W2Result result;
   {
     const auto timer = run.timers().scope("solve");
     result = solver_.solve(initial_, final_);
   }
-  figures = {result.distance, std::sqrt(std::max(0.0, result.lower)), std::sqrt(std::max(0.0, result.upper)), result.iterations};
+  figures = {result.distance, root(result.lower), root(result.upper), result.iterations};
   if (result.reason == StopReason::Diverged) return Status::Diverged;
   nlohmann::ordered_json& r = run.report();
   for (const Residual& residual : result.residuals)
@@ -97,7 +109,6 @@ Status TransportW2::run(Run& run, TransportFigures& figures) {
   r["quantities"]["squared"] = result.squared;
   r["quantities"]["marginal_error"] = result.marginal_error;
   r["quantities"]["grids"] = result.levels;
-  run.history({{"iteration", static_cast<double>(result.iterations)}, {"lower", figures.lower}, {"upper", figures.upper}});
   save(run);
   run.log().info("W2 = {:.9g}, certified to lie in [{:.9g}, {:.9g}]", figures.distance, figures.lower, figures.upper);
   return result.reason == StopReason::Converged ? Status::Converged : Status::IterationLimit;

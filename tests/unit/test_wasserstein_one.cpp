@@ -191,7 +191,27 @@ BOOST_AUTO_TEST_CASE(lines_and_circles_by_distribution_functions) {
     }
     double exact = 0;
     for (const double g : gap) exact += std::fabs(g - centre) * 2.5 / n;
-    for (const GroundNorm norm : norms) check(w1(a, b, {.norm = norm, .gap = 1e-5}), exact, 1e-5);
+    // In the continuum F - G is linear on each cell: int |F - G - c| in closed form, and the best c by ternary search.
+    const auto integral = [&](double c) {
+      double total = 0;
+      for (int i = 0; i < n; ++i) {
+        const double to = gap[static_cast<std::size_t>(i)] - c, from = (i == 0 ? 0 : gap[static_cast<std::size_t>(i - 1)]) - c;
+        total += from * to >= 0 ? std::fabs(from + to) / 2 : (from * from + to * to) / (2 * std::fabs(to - from));
+      }
+      return total * 2.5 / n;
+    };
+    double low = kind == wall ? 0 : -1, high = kind == wall ? 0 : 1;
+    for (int k = 0; k < 100; ++k) {
+      const double a1 = low + (high - low) / 3, a2 = high - (high - low) / 3;
+      integral(a1) < integral(a2) ? high = a2 : low = a1;
+    }
+    const double continuum = integral(low);
+    for (const GroundNorm norm : norms) {
+      const W1Result r = w1(a, b, {.norm = norm, .gap = 1e-6});
+      check(r, exact, 1e-6);
+      BOOST_TEST(r.continuum_upper >= continuum * (1 - 1e-9));
+      BOOST_TEST(r.continuum_upper <= continuum * 1.002);
+    }
   }
 }
 
@@ -260,6 +280,8 @@ BOOST_AUTO_TEST_CASE(translations) {
   BOOST_TEST(l2.gap <= 1e-4);
   BOOST_TEST(l2.upper >= straight);
   BOOST_TEST(l2.lower <= 1.01 * straight);
+  BOOST_TEST(l2.continuum_upper >= straight);
+  BOOST_TEST(l2.continuum_upper - straight < 0.5 * (l2.upper - straight));
   BOOST_TEST(linf.gap <= 1e-4);
   BOOST_TEST(linf.upper >= 24.0 / n);
   BOOST_TEST(linf.lower <= 1.05 * 24.0 / n);
@@ -284,7 +306,9 @@ BOOST_AUTO_TEST_CASE(gaussians) {
     const W1Result r = w1(gauss(layout, 0.3), gauss(layout, 0.7), {.gap = 5e-4});
     BOOST_TEST(r.gap <= 5e-4);
     BOOST_TEST(r.iterations <= 200);
-    const double now = r.upper / 0.5656854249 - 1;
+    const double now = r.upper / 0.5656854249 - 1, continuum = r.continuum_upper / 0.5656854249 - 1;
+    BOOST_TEST(continuum > -1e-6);
+    BOOST_TEST(continuum < (n == 64 ? 2.5e-3 : 7e-4));
     BOOST_TEST(now > -1e-6);
     BOOST_TEST(now < (n == 64 ? 8e-3 : 2e-3));
     BOOST_TEST(now < 0.45 * error);
@@ -294,6 +318,8 @@ BOOST_AUTO_TEST_CASE(gaussians) {
   const W1Result r = w1(gauss(space, 0.3), gauss(space, 0.7), {.gap = 2e-3, .coarsest = 16});
   BOOST_TEST(r.gap <= 2e-3);
   BOOST_TEST(std::fabs(r.upper / 0.6928203230 - 1) < 0.03);
+  BOOST_TEST(r.continuum_upper / 0.6928203230 > 1 - 1e-6);
+  BOOST_TEST(r.continuum_upper < r.upper);
 }
 
 // Uniform discs and balls of one centre: W1 = difference of the mean radii: (2/3) (R - r) = 2/15 and (3/4) (R - r) = 0.15.
@@ -365,6 +391,7 @@ BOOST_AUTO_TEST_CASE(certificates_ranks_and_units) {
     const W1Result single = w1(density(alone, f), density(alone, g), p);
     BOOST_TEST(single.upper == r.upper);
     BOOST_TEST(single.lower == r.lower);
+    BOOST_TEST(single.continuum_upper == r.continuum_upper);
     BOOST_TEST(single.iterations == r.iterations);
 
     const LayoutPtr large = box({32, 32}, {wall, around}, MPI_COMM_WORLD, {1000, 1000});
