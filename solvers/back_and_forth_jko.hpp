@@ -21,7 +21,7 @@ struct [[nodiscard]] JkoReport {
   double energy = 0;                               ///< E(rho)
   double dual = 0;                                 ///< value of the dual problem: transport + energy at convergence
   double marginal_error = 0;                       ///< H^-1 norm of rho - T# mu
-  std::vector<Residual> residuals;                 ///< marginal (scale: H^-1 norm of rho - mu)
+  std::vector<Residual> residuals;                 ///< marginal (scale: H^-1 norm of rho - mu, or what a shift by 1e-3 / tolerance cells gives)
 };
 
 /// rho <- argmin over q of  W2(rho, q)^2 / (2 tau) + E(q), by its dual: sup over phi, psi of  int phi mu - tau E*(-psi / tau)  subject to phi(x) +
@@ -37,8 +37,8 @@ class BackAndForthJko {
   BackAndForthJko(BackAndForthJko&&) noexcept;
   BackAndForthJko& operator=(BackAndForthJko&&) noexcept;
 
-  /// One step from rho, in place; values are >= 0, and mass is that before to 1e-13. Throws InputError when rho is negative or not finite, or has no
-  /// mass.
+  /// One step from rho, in place; values are >= 0, and mass is that before to rounding. Throws InputError when rho is negative or not finite, or has
+  /// no mass.
   /// @note Collective.
   JkoReport step(Field& rho);
 

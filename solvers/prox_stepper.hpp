@@ -2,6 +2,7 @@
 /// Wasserstein proximal steps behind the interface of time steppers, so that a problem file switches between them and schemes for the PDE.
 #include <optional>
 
+#include "solvers/back_and_forth_jko.hpp"
 #include "solvers/entropic_transport.hpp"
 #include "solvers/step_control.hpp"
 #include "solvers/time_stepper.hpp"
@@ -14,20 +15,22 @@ namespace wasserflow {
 ///   symmetric     its symmetric scaling (ProxKernel::Symmetric): second order, keeps exp(-V / beta)
 ///   entropic_jko  entropic JKO steps: first order. The blur of a step is a diffusion of its own, of eps / (2 dt): the energy is given a temperature
 ///                 lowered by as much (where that leaves one that is not negative), so that eps may have the size of beta dt.
+///   jko           JKO steps by the back-and-forth method: first order, no blur; no_flux axes
 struct ProxStepParameters {
   double beta = 1;
-  double porous_coefficient = 0, porous_exponent = 2;  ///< c, m; entropic_jko only
+  double porous_coefficient = 0, porous_exponent = 2;  ///< c, m; jko and entropic_jko only
   double eps = 0;                                      ///< entropic_jko: 0: beta dt
   ProxBackend backend = ProxBackend::Automatic;        ///< kernel, symmetric
   double tolerance = 1e-10;                            ///< entropic_jko: of the scalings; else ProxParameters::tolerance
-  int max_iterations = 5000;                           ///< entropic_jko
+  int max_iterations = 5000;                           ///< jko, entropic_jko
+  double marginal = 2e-3;                              ///< jko: BackAndForthParameters::tolerance
 };
 /// The names of these methods with what they are.
 const std::vector<std::pair<std::string, std::string>>& prox_methods();
 
 /// Steps stand on the grid of fixed steps that TimeStepper describes; shorter last ones have operators of their own. In reports `method` is the
-/// backend (direct, fft, log) or "sinkhorn", `iterations` counts scalings, `evaluations` convolutions, and `residual` is the marginal error of
-/// entropic steps.
+/// backend (direct, fft, log), "sinkhorn" or "back_and_forth", `iterations` counts its own, `evaluations` convolutions, and `residual` is the
+/// marginal error of JKO steps.
 class ProxStepper final : public TimeStepper {
  public:
   /// V at level 0 of a field. Throws InputError: beta <= 0 (kernel, symmetric), porous diffusion with them, V not finite.
@@ -43,10 +46,10 @@ class ProxStepper final : public TimeStepper {
   std::map<std::string, double> state_numbers() const override;
   void restore(const std::map<std::string, double>& numbers) override;
 
-  /// grad log rho of the last step from means under the kernel; false when there was none, or for entropic steps.
+  /// grad log rho of the last step from means under the kernel; false when there was none, or for JKO steps.
   /// @note Collective.
   bool score(std::vector<Field>& out);
-  /// The operator of the full step; null for entropic steps.
+  /// The operator of the full step; null for JKO steps.
   const WassersteinProx* prox() const { return nominal_.prox.get(); }
   double eps() const { return nominal_.eps; }
 
@@ -55,6 +58,7 @@ class ProxStepper final : public TimeStepper {
     double dt = 0, eps = 0;
     std::unique_ptr<WassersteinProx> prox;
     std::unique_ptr<EntropicJko> jko;
+    std::unique_ptr<BackAndForthJko> exact;
   };
   Operator make(double dt) const;
 

@@ -104,7 +104,7 @@ class DensityApp final : public Application, private MarchObserver {
 };
 
 ProxStepParameters DensityApp::read_prox(const Parameters& root, const Parameters& time, const std::string& method) const {
-  const Parameters p = root.table("prox", "settings of the methods kernel, symmetric and entropic_jko");
+  const Parameters p = root.table("prox", "settings of the methods kernel, symmetric, jko and entropic_jko");
   ProxStepParameters prox;
   const std::string backend =
       p.choice("backend", "kernel, symmetric: how convolutions are done: direct (banded sums), fft, log (logarithmic domain), or automatic",
@@ -115,7 +115,9 @@ ProxStepParameters DensityApp::read_prox(const Parameters& root, const Parameter
   prox.tolerance =
       p.real("tolerance", "entropic_jko: change of the logarithms at which scalings end; else the accuracy that automatic demands of fft",
              prox.tolerance, Range::positive());
-  prox.max_iterations = p.integer("max_iterations", "entropic_jko: limit of the scalings of a step", prox.max_iterations, Range::at_least(1));
+  prox.marginal = p.real("marginal", "jko: marginal error of a step, relative to what it moves (H^-1 norms), at which its iterations end",
+                         prox.marginal, Range{0, 1, true, true});
+  prox.max_iterations = p.integer("max_iterations", "jko, entropic_jko: limit of the iterations of a step", prox.max_iterations, Range::at_least(1));
   if (!is_prox(method)) return prox;
   const auto refuse = [&](const std::string& what) { time.fail("method", method + " steps are Wasserstein gradient flows: " + what); };
   if (!equation_.drift.empty()) refuse("the drift must be given as -grad V, by equation.potential");
@@ -128,12 +130,12 @@ ProxStepParameters DensityApp::read_prox(const Parameters& root, const Parameter
   if (beta == nullptr && !(equation_.diffusion.empty() && equation_.porous_exponent > 0)) refuse("equation.diffusion must be one number, beta");
   prox.beta = beta != nullptr ? *beta : 0;
   if (equation_.porous_exponent > 0) {
-    if (method != "entropic_jko") refuse("porous-medium diffusion needs entropic_jko");
+    if (method != "jko" && method != "entropic_jko") refuse("porous-medium diffusion needs jko or entropic_jko");
     prox.porous_coefficient = equation_.porous_coefficient;
     prox.porous_exponent = equation_.porous_exponent;
   }
-  if (!(prox.beta > 0) && method != "entropic_jko") refuse("beta, equation.diffusion, must be positive");
-  if (!(prox.beta > 0) && !(prox.eps > 0)) p.fail("eps", "without diffusion the blur of entropic steps must be given");
+  if (!(prox.beta > 0) && method != "jko" && method != "entropic_jko") refuse("beta, equation.diffusion, must be positive");
+  if (method == "entropic_jko" && !(prox.beta > 0) && !(prox.eps > 0)) p.fail("eps", "without diffusion the blur of entropic steps must be given");
   return prox;
 }
 

@@ -37,7 +37,7 @@ rho = "exp(-(x-exp(-t))^2/(2*(0.5-0.3*exp(-2*t))))/sqrt(2*pi*(0.5-0.3*exp(-2*t))
     double order, finest;  ///< error with the smallest step, an upper bound
   };
   for (const Method& m : {Method{"implicit_euler", 1, 2e-3}, Method{"sdirk2", 2, 5e-5}, Method{"kernel", 1, 2e-3}, Method{"symmetric", 2, 3e-5},
-                          Method{"entropic_jko", 1, 2e-3}}) {
+                          Method{"entropic_jko", 1, 2e-3}, Method{"jko", 1, 2e-3}}) {
     std::vector<double> errors;
     for (const char* dt : {"0.2", "0.1", "0.05"}) {
       const ProcessResult r = run_app("wf-fokker-planck",
