@@ -162,7 +162,8 @@ BOOST_AUTO_TEST_CASE(energies_outside_of_the_domain) {
   for (const Splitting s : forms) {
     const TransportCost cost =
         read("[hamiltonian]\n[coupling]\ntype = \"capacity\"\nmaximum = 2\n[mobility]\nobstacle = \"x - 0.5\"\n[unbalanced]\npenalty = 1\n", s);
-    RowPoints p = layout()->row(0);
+    const LayoutPtr grid = layout();
+    RowPoints p = grid->row(0);
     p.n = 2;
     const auto energy = [&](double rho, double m, double z) {
       std::vector<double> r(2, rho), e(2), zero(2, 0.0), first(2, m), source(2, z);
@@ -232,7 +233,8 @@ BOOST_AUTO_TEST_CASE(the_same_bits_wherever_a_point_stands) {
     for (const Splitting s : forms)
       for (const std::string& rest : {std::string(), some_drift + some_entropy + some_weight + some_reaction}) {
         const TransportCost cost = read("[hamiltonian]\n" + kinetic + rest, s);
-        Row all(cost, *layout(), 3, 2), parts = all;
+        const LayoutPtr grid = layout();  // rows point into it
+        Row all(cost, *grid, 3, 2), parts = all;
         const auto rows = all.rows();
         cost.prox(all.p, 0.6, 0.9, all.u0.data(), rows.data());
         for (int first = 0; first < parts.p.n; first += 13) {
