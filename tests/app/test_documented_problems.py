@@ -8,14 +8,16 @@ import sys
 
 root, build = (pathlib.Path(os.environ[name]) for name in ("WASSERFLOW_SOURCE_DIR", "WASSERFLOW_BINARY_DIR"))
 apps = sorted((build / "apps").glob("wf-*"))
-TABLES = {"hamiltonian": "wf-hamilton-jacobi", "equation": "wf-reaction-diffusion"}  # the table that tells whose problem it is
+# What tells whose problem it is, in this order.
+SIGNS = {r"^\[hamiltonian\]": "wf-hamilton-jacobi", r"^\[prox\]\nV =": "wf-prox", r"^\[equation\](.*\n)*rho =": "wf-fokker-planck",
+         r"^\[equation\]": "wf-reaction-diffusion"}
 faults, checked = [], 0
 
 for page in [root / "README.md", *sorted(root.glob("docs/*.md"))]:
     for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S):
-        if "[grid]" not in block or "[time]" not in block:
+        if "[grid]" not in block or not re.search(r"^\[(time|prox)\]", block, flags=re.M):
             continue  # an excerpt
-        app = next((build / "apps" / name for table, name in TABLES.items() if re.search(rf"^\[{table}\]", block, flags=re.M)), None)
+        app = next((build / "apps" / name for sign, name in SIGNS.items() if re.search(sign, block, flags=re.M)), None)
         if app is None:
             faults.append(f"{page}: no app is known for the problem file\n{block}")
             continue
