@@ -115,6 +115,9 @@ UpwindScheme::UpwindScheme(MeanFieldProblem problem, const UpwindOptions& option
   TransportCost& cost = *problem_.cost;
   if (cost.splitting() != cost.terms().hamiltonian.kinetic->splitting())
     throw InputError("the upwind scheme takes the slopes of the Hamiltonian's own splitting");
+  if (cost.splitting() == Splitting::LaxFriedrichs && *std::max_element(options.alpha.begin(), options.alpha.end()) == 0)
+    throw InputError(fmt::format("the Hamiltonian '{}' has no upwind sides: the upwind scheme needs bounds of |dH/dp| as numerical speeds",
+                                 cost.terms().hamiltonian.kinetic->name()));
   if (cost.has_reaction()) throw InputError("the upwind scheme has no reaction flux: unbalanced problems are for the staggered scheme");
 
   std::vector<double> times;
@@ -229,7 +232,7 @@ void UpwindScheme::value_residual(double& residual, double& scale) {
 std::vector<Residual> UpwindScheme::residuals() {
   double value = 0, scale = 0;
   value_residual(value, scale);
-  return {{"continuity", saddle_->continuity_residual(), density_norm_}, {"value_equation", value, scale}};
+  return {{"continuity", saddle_->continuity_residual() / density_norm_, 1}, {"value_equation", scale > 0 ? value / scale : value, 1}};
 }
 
 double UpwindScheme::lower_bound() {
@@ -293,7 +296,7 @@ double UpwindScheme::lower_bound() {
   return std::isfinite(bound) ? bound : -infinity;
 }
 
-/// Free end: what the policy of phi makes of rho_0, by one linear solve a step. It is feasible whatever phi is.
+/// Free end: what the policy of phi makes of rho_0, by one linear solve a step. It is feasible and of finite cost whatever phi is.
 double UpwindScheme::objective_of_policy() {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
@@ -329,7 +332,7 @@ double UpwindScheme::objective_of_policy() {
   return sum.value() * problem_.dt() * layout.grid().cell_volume();
 }
 
-/// Given end: y + D K P^{-1}(c - K^T y), a level at a time; what two cells send through their face is given to the one that it leaves.
+/// Of y + D K P^{-1}(c - K^T y), a level at a time; what two cells send through their face is given to the one that it leaves.
 double UpwindScheme::objective_of_projection() {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
@@ -358,7 +361,7 @@ double UpwindScheme::objective_of_projection() {
         std::copy_n(saddle_->momenta()[index(j)].level(k) + p.offset, p.n, u[index(j)]);
       }
       saddle_->add_operator_row(d, k > 0 ? d.level(k - 1) : nullptr, k, r, 1, saddle_->kappa_squared(), value, u.data());
-      for (int i = 0; i < p.n && k > 0; ++i) density[i] += value[i];
+      for (int i = 0; i < p.n && !(k == 0 && problem_.final_density); ++i) density[i] += value[i];
       for (int j = 0; j < slots && !drift_.empty(); ++j)  // the flux without that of the drift
         add_drift(p, density, j, -1, u[index(j)]);
     }
@@ -380,7 +383,7 @@ double UpwindScheme::objective_of_projection() {
       }
       if (upwind) close_ends(layout, p, rows.from(0));
       for (int j = 0; j < slots && !drift_.empty(); ++j) add_drift(p, density, j, 1, rows[j]);
-      cost.energy(p, density, rows.from(0), value);
+      cost.energy(p, density, rows.from(0), value, nullptr, k == 0 && !problem_.final_density ? 1 / problem_.dt() : 0);
       if (nonlocal_)
         for (int i = 0; i < p.n; ++i) value[i] += 0.5 * density[i] * interaction.level()[p.offset + i];
       add_row(sum, layout, value, p.n);
@@ -444,7 +447,8 @@ MeanFieldFigures UpwindScheme::figures() {
   double scale = 0;
   value_residual(figures.value_equation, scale);
   figures.lower_bound = lower_bound();
-  figures.feasible_objective = !cost.separable() ? infinity : problem_.final_density ? objective_of_projection() : objective_of_policy();
+  figures.feasible_objective = objective_of_projection();
+  if (!std::isfinite(figures.feasible_objective) && !problem_.final_density && cost.separable()) figures.feasible_objective = objective_of_policy();
   Field rho(problem_.layout, problem_.steps + 1);
   density(rho);
   figures.least_density = infinity;

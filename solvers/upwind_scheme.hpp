@@ -59,7 +59,7 @@ class UpwindScheme final : public MeanFieldScheme {
   double adjoint_distance(const std::vector<Field>& y_other) override { return saddle_->adjoint_distance(y_other); }
   double dual_distance(const std::vector<Field>& y_other) override { return saddle_->dual_distance(y_other); }
   /// "continuity": its residual in H^-1 of space-time, relative to the density; "value_equation": mean of rho |R|, R the residual of the
-  /// Hamilton-Jacobi equation, relative to the mean of rho (|phi_t| + |Hh|).
+  /// Hamilton-Jacobi equation, relative to the mean of rho (|phi_t - nu Lap phi| + |Hh|).
   std::vector<Residual> residuals() override;
 
   HjSaddlePoint& saddle_point() { return *saddle_; }

@@ -254,6 +254,34 @@ BOOST_AUTO_TEST_CASE(formulas_stand_for_built_in_hamiltonians) {
   }
 }
 
+// H = c(x) (sqrt(1 + |p|^2) - 1) has no upwind sides; from a C++ file, and as a formula.
+BOOST_AUTO_TEST_CASE(a_plugin_and_a_formula_without_upwind_sides) {
+  MeanFieldCase c{{interval(0, 2, 16, Boundary::Periodic), interval(0, 2, 14)}, 5, 0.5, 0.02, "", "exp(-((x - 0.7)^2 + (y - 1)^2)/0.2) + 0.1"};
+  const std::string rest = "[coupling]\ntype = \"power\"\nexponent = 2\ncoefficient = 0.5\n[terminal]\ntype = \"potential\"\nV = \"cos(pi*x)\"\n";
+  std::vector<Field> densities, values;
+  for (const std::string hamiltonian :
+       {"type = \"plugin\"\nsource = \"" WASSERFLOW_SOURCE_DIR "/problems/examples/my_hamiltonian.cpp\"",
+        "type = \"formula\"\ncompile = \"never\"\nH = \"(1 + 3*exp(-4*((x-1)^2 + (y-1)^2)))*(sqrt(1 + px^2 + py^2) - 1)\""}) {
+    c.file = "[hamiltonian]\n" + hamiltonian + "\n" + rest;
+    BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);  // no numerical speeds
+    UpwindScheme scheme(test::mean_field(c), {{4, 4, 0}});
+    const SolveReport r = test::solve(scheme, 1e-7);
+    const MeanFieldFigures f = scheme.figures();
+    report("without upwind sides", r, f);
+    BOOST_TEST((r.reason == StopReason::Converged));
+    certified(f);
+    BOOST_TEST(f.feasible_objective / f.lower_bound - 1 < 1e-5);
+    densities.emplace_back(scheme.problem().layout, c.steps + 1);
+    values.emplace_back(scheme.problem().layout, c.steps);
+    scheme.density(densities.back());
+    scheme.value(values.back());
+  }
+  for (int n = 0; n < c.steps; ++n) {
+    BOOST_TEST(largest_difference(densities[0], n + 1, densities[1], n + 1) < 1e-8);
+    BOOST_TEST(largest_difference(values[0], n, values[1], n) < 1e-8);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(coarse_answers_start_finer_grids) {
   const auto game = [](int cells, int steps) {
     return MeanFieldCase{{interval(0, 1, cells), interval(0, 1, cells)},
