@@ -157,7 +157,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   const int steps = problem_.steps;
   MeanFieldFigures out;
   out.lower_bound = -std::numeric_limits<double>::infinity();
-  out.continuity = operator_.continuity_error(x_) / largest_density_;
+  out.continuity = operator_.continuity_error(x_).largest / largest_density_;
   operator_.exchange_for_interpolation(x_);
 
   enum { Kinetic, Running, Feasible, Interaction, FeasibleEnd, End, Count };

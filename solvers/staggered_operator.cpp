@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 
 namespace wasserflow {
@@ -72,6 +71,7 @@ StaggeredOperator::StaggeredOperator(LayoutPtr layout, const Setting& setting)
   row_.resize(longest);
   error_.resize(longest);
   for (auto& row : lap_) row.resize(longest);
+  masses_.resize(index(setting.steps));
 }
 
 double StaggeredOperator::norm_squared() const {
@@ -333,16 +333,25 @@ void StaggeredOperator::project(StaggeredState& x, Field& phi) {
   });
 }
 
-double StaggeredOperator::continuity_error(StaggeredState& x) {
+StaggeredOperator::ContinuityError StaggeredOperator::continuity_error(StaggeredState& x) {
   exchange_for_continuity(x);
-  double worst = 0;
+  std::fill(masses_.begin(), masses_.end(), ExactSum());
+  ContinuityError error;
   for (int level = 0; level < setting_.steps; ++level)
     for (int r = 0; r < layout_->rows(); ++r) {
       const RowPoints p = layout_->row(r);
       continuity_row(x, level, p.offset, p.n, error_.data());
-      for (int i = 0; i < p.n; ++i) worst = std::max(worst, std::fabs(error_[index(i)]));
+      for (int i = 0; i < p.n; ++i) error.largest = std::max(error.largest, std::fabs(error_[index(i)]));
+      add_row(masses_[index(level)], *layout_, error_.data(), p.n);
     }
-  return setting_.dt * global_max(layout_->comm(), worst);
+  ExactSum::reduce(layout_->comm(), masses_);
+  double mass = 0;
+  for (const ExactSum& m : masses_) {
+    mass += setting_.dt * m.value();
+    error.mass = std::max(error.mass, std::fabs(mass));
+  }
+  error.largest = setting_.dt * global_max(layout_->comm(), error.largest);
+  return error;
 }
 
 }  // namespace wasserflow

@@ -20,6 +20,7 @@
 #include <memory>
 #include <vector>
 
+#include "grids/reduce.hpp"
 #include "solvers/preconditioner.hpp"
 
 namespace wasserflow {
@@ -93,9 +94,12 @@ class StaggeredOperator {
   /// x -> the nearest solution of A x = 0 with the same given levels, in the metric P. phi: work, holds the multiplier afterwards.
   /// @note Collective.
   void project(StaggeredState& x, Field& phi);
-  /// max over cells and half times of |A x| dt: mass that appears from nowhere in a step, as a density.
+  struct ContinuityError {
+    double largest = 0;  ///< max over cells and half times of |A x| dt: what appears from nowhere in a step, as a density
+    double mass = 0;     ///< max over nodes of the mass that has appeared since t = 0, as a sum over cells
+  };
   /// @note Collective.
-  double continuity_error(StaggeredState& x);
+  ContinuityError continuity_error(StaggeredState& x);
 
   /// out += factor Lap_h u on level `level` of u (ghosts up to date).
   void add_laplacian_row(const Field& u, int level, std::ptrdiff_t offset, int n, double factor, double* out);
@@ -130,6 +134,7 @@ class StaggeredOperator {
   std::array<double, 3> inverse_h_{};
   std::unique_ptr<SpectralPreconditioner> metric_;
   std::vector<double> row_, error_, lap_[3];  ///< scratch rows
+  std::vector<ExactSum> masses_;              ///< of A x a level
 };
 
 template <class F>

@@ -298,7 +298,9 @@ std::vector<Residual> StaggeredScheme::residuals() {
     static_cast<void>(primal_error(1, 0));
     static_cast<void>(dual_step(sigma_, 0, true));
   }
-  if (operator_.continuity_error(x_) > 1e-12 * largest_density_) operator_.project(x_, phi_);
+  const StaggeredOperator::ContinuityError error = operator_.continuity_error(x_);
+  const double mass = mean_density_ * static_cast<double>(problem_.layout->grid().size());
+  if (error.largest > 1e-12 * largest_density_ || error.mass > 2e-13 * mass) operator_.project(x_, phi_);
   return {{"primal", primal_residual_, 1}, {"dual", dual_residual_, 1}};
 }
 
