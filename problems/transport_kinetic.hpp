@@ -179,8 +179,7 @@ struct QuadraticKinetic : Kinetic {
 /// The same for any Hamiltonian, around its proximal map at fixed rho: m - r b = sigma_m w n with n = lambda grad H(u' - n), lambda = V/(sigma_m w),
 /// u' = (u - r b)/(sigma_m w).
 struct GeneralKinetic : Kinetic {
-  alignas(64) mutable ChunkRow last_r, last_h;
-  mutable bool has_last = false;
+  alignas(64) mutable ChunkRow last_r{}, last_h{};  ///< of the last call; 0: none
 
   /// n (flux slots), and H at u' - n where `value` is wanted.
   void solve(const double* r, const double* v, std::array<ChunkRow, 6>& flux, std::array<ChunkRow, 6>* slopes, double* value) const {
@@ -223,7 +222,7 @@ struct GeneralKinetic : Kinetic {
         const double b = drifted ? drift[j][i] : 0.0, c = v[i] > 0 ? dv[i] * sigma_m * w * flux[j][i] / v[i] + b : b;
         kin += b * w * q[j][i];
         speed += c * c;
-        squares += q[j][i] * q[j][i];
+        squares += flux[j][i] != 0 ? q[j][i] * q[j][i] : 0.0;  // a side that is not used does not count
         product += q[j][i] * flux[j][i];
       }
       const double like = curvature + (squares > 0 && product > 0 ? speed / (sigma_m * (1 + product / squares)) : speed / sigma_m);
@@ -242,13 +241,12 @@ struct GeneralKinetic : Kinetic {
     for (std::size_t i = 0; i < count; ++i) {
       const double low = dh[i], high = dh[i] + steep[i];
       double slope = low + model[i];  // as if H were quadratic along its slopes
-      if (has_last && r[i] != last_r[i]) slope = std::min(std::max((h_out[i] - last_h[i]) / (r[i] - last_r[i]), low), high);
-      last_r[i] = r[i];
+      if (last_r[i] > 0 && r[i] != last_r[i]) slope = std::min(std::max((h_out[i] - last_h[i]) / (r[i] - last_r[i]), low), high);
+      last_r[i] = r[i] > 1e-290 ? r[i] : 0.0;  // the look at 0 says nothing about slopes elsewhere
       last_h[i] = h_out[i];
       dh[i] = slope;
     }
     for (std::size_t i = count; i < n; ++i) h_out[i] = 0;  // behind the chunk: nothing to find
-    has_last = true;
   }
 
   /// The whole proximal map by that of H, which takes (A, u) to (r, m): no drift, weight, reaction or mobility, one step size for all points.
@@ -276,7 +274,7 @@ struct GeneralKinetic : Kinetic {
     for (std::size_t i = 0; i < count; ++i) {
       double squares = 0, product = 0;
       for (std::size_t j = 0; j < flux_slots; ++j) {
-        squares += q[j][i] * q[j][i];
+        squares += flux[j][i] != 0 ? q[j][i] * q[j][i] : 0.0;  // a side that is not used does not count
         product += q[j][i] * flux[j][i];
       }
       const double width = weighted ? (*weight)[i] : 1.0;
@@ -284,7 +282,7 @@ struct GeneralKinetic : Kinetic {
       c[i] = squares > 0 && product > 0 ? sigma_m * product / (squares * v[i]) : 0.0;
       const double spread = sigma_m + c[i] * r[i];
       k[i] = value[i] > 0 && value[i] < 1e100 ? s[i] * width * value[i] * spread * spread : 0.0;
-      double x = std::max(A[i], 0.0), before = 0;
+      double x = std::max(A[i], 0.0), before = -1;
       for (int step = 0; step < 40 && std::abs(x - before) > 1e-7 * x; ++step) {  // increasing and concave: Newton from the left
         const double t = 1 / (sigma_m + c[i] * x);
         before = x;
