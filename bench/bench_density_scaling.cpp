@@ -202,7 +202,7 @@ void memory(const std::string& kind, int cells) {
     const double h = 8.0 / cells, sigma = 4 * h;
     const Field V = field(layout, "(x^2+y^2+z^2)/2");
     WassersteinProx operation(layout, V, {Surround::Reflecting, Surround::Reflecting, Surround::Reflecting},
-                              {4, sigma * sigma / 8, ProxKernel::Symmetric, ProxBackend::Fft});
+                              {4, sigma * sigma / 8, ProxKernel::Kernel, ProxBackend::Fft});
     Field rho = field(layout, "exp(-x^2-y^2-z^2)");
     operation.step(rho);
   } else {
