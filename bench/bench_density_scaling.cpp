@@ -208,6 +208,7 @@ void memory(const std::string& kind, int cells) {
   } else {
     Stepper s = make(kind, 3, cells);
     s.step();
+    say(fmt::format("{} iterations", s.iterations));
   }
   say(fmt::format("{:<16} {}^3 on {} ranks: {:.2f} GiB at the peak, {:.2f} of them before; {:.0f} bytes a point", kind, cells, ranks(),
                   peak_bytes() / std::pow(1024.0, 3), before / std::pow(1024.0, 3), (peak_bytes() - before) / points));
