@@ -177,7 +177,8 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
     s.ascend(levels[l], last ? s.parameters.max_iterations : s.parameters.level_iterations, result, last);
     if (!last) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
   }
-  result.squared = std::max(0.0, 0.5 * (result.lower + result.upper));
+  // Where the map jumps the upper bound may be loose, the lower one is not.
+  result.squared = std::max(0.0, result.lower + 0.5 * std::min(result.upper - result.lower, s.parameters.tolerance * result.upper));
   result.distance = std::sqrt(result.squared);
   result.residuals = {{"duality_gap", result.upper - result.lower, result.upper},
                       {"marginal", result.marginal_error, finest.dual_norm(finest.rho1, &finest.rho0)}};

@@ -15,7 +15,7 @@ namespace wasserflow {
 struct [[nodiscard]] W2Result {
   StopReason reason = StopReason::IterationLimit;  ///< also when the dual value no longer grows and the gap is above its tolerance
   double distance = 0;                             ///< W2, the root of `squared`
-  double squared = 0;                              ///< mean of the bounds
+  double squared = 0;                              ///< the middle of the bounds, but at most tolerance / 2 (relatively) above the lower one
   /// Bounds of W2^2, certified to rounding whatever the iterates are, the best ones seen on the given grid: twice the dual value of potentials with
   /// phi(x) + psi(y) <= |x - y|^2 / 2 at all pairs of points, and the cost of a plan with exactly these marginals (the map, with what it leaves amiss
   /// rearranged).

@@ -12,16 +12,17 @@
 namespace wasserflow {
 
 struct BackAndForthParameters {
-  /// W2: stop when upper - lower <= tolerance * upper, both of W2^2 (half of it for W2). JKO steps: when the H^-1 norm of rho - T# mu is below tolerance times
-  /// that of rho - mu, or mass lies less than a thousandth of a cell off. On every grid also where there is no prospect of that: W2: when the dual value has gained
-  /// less than a fiftieth of it, relatively, between two checks; JKO: when the residual has not fallen by a tenth in four checks.
+  /// W2: stop when upper - lower <= tolerance * upper, both of W2^2 (half of it for W2). JKO steps: when the H^-1 norm of rho - T# mu is below
+  /// tolerance times that of rho - mu, or mass lies less than a thousandth of a cell off. On every grid also where there is no prospect of that: W2:
+  /// when the dual value has gained less than a fiftieth of it, relatively, between two checks; JKO: when the residual has not fallen by a tenth in
+  /// four checks.
   double tolerance = 1e-3;
-  int max_iterations = 200;   ///< on the given grid; each is a step of phi and one of psi
-  int level_iterations = 50;  ///< at most so many on each coarser grid
-  int check_every = 5;        ///< iterations between checks
-  double first_step = 2;      ///< sigma = first_step / largest density, adapted from then on
-  bool nested = true;         ///< start from grids of half the size, down to coarsest_cells
-  int coarsest_cells = 16;    ///< along each axis, at least
+  int max_iterations = 200;    ///< on the given grid; each is a step of phi and one of psi
+  int level_iterations = 200;  ///< at most so many on each coarser grid
+  int check_every = 5;         ///< iterations between checks
+  double first_step = 2;       ///< sigma = first_step / largest density, adapted from then on
+  bool nested = true;          ///< start from grids of half the size, down to coarsest_cells
+  int coarsest_cells = 16;     ///< along each axis, at least
   /// W2: try to start from the optimal map between the Gaussians of the same means and covariances too; else from the identity only.
   bool moment_start = true;
 
