@@ -160,8 +160,9 @@ void UpwindScheme::start() {
 }
 
 double UpwindScheme::default_weight() {
-  const double points = static_cast<double>(problem_.layout->grid().size()) * problem_.steps;
-  return 0.25 * density_norm_ / std::sqrt(points) / saddle_->kappa_squared();
+  const auto points = static_cast<double>(problem_.layout->grid().size());
+  const double mean = mass_ / points, mean_square = density_norm_ * density_norm_ / (points * problem_.steps);
+  return 0.35 * std::sqrt(mean * std::sqrt(mean_square)) / saddle_->kappa_squared();
 }
 
 void UpwindScheme::update_nonlocal() {
@@ -171,8 +172,14 @@ void UpwindScheme::update_nonlocal() {
 double UpwindScheme::dual_step(double sigma, double relaxation, bool measure) {
   if (nonlocal_) update_nonlocal();
   relaxed_ = relaxation != 1;
-  return saddle_->dual_step(sigma, relaxation, measure);
+  static_cast<void>(saddle_->dual_step(sigma, relaxation, false));
+  if (!measure) return 0;
+  double value = 0, scale = 0;
+  value_residual(value, scale);
+  return sigma * std::sqrt(scale > 0 ? value / scale : value);
 }
+
+double UpwindScheme::primal_error(double tau, double relaxation) { return std::sqrt(saddle_->primal_error(tau, relaxation) / density_norm_); }
 
 void UpwindScheme::value_residual(double& residual, double& scale) {
   const SlabLayout& layout = *problem_.layout;

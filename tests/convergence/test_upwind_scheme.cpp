@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(zero_coupling_is_the_hamilton_jacobi_equation) {
                        fmt::format("[hamiltonian]\n{}\n[terminal]\ntype = \"potential\"\nV = \"{}\"\n", c.hamiltonian, c.value),
                        "1 + 0.5*sin(3*x)"};
     UpwindScheme scheme(test::mean_field(game));
-    const SolveReport r = test::solve(scheme, 2e-10, 20000, 10);
+    const SolveReport r = test::solve(scheme, 1e-10, 20000, 10);
     report(c.name, r, scheme.figures());
     BOOST_TEST((r.reason == StopReason::Converged));
 
@@ -319,7 +319,7 @@ BOOST_AUTO_TEST_CASE(crowds_that_repel_each_other) {
   BOOST_TEST((r.reason == StopReason::Converged));
   certified(f);
   BOOST_TEST(f.interaction > 0.05);
-  BOOST_TEST(f.feasible_objective / f.lower_bound - 1 < 1e-4);
+  BOOST_TEST(f.feasible_objective / f.lower_bound - 1 < 3e-4);
 }
 
 BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_the_number_of_ranks) {
