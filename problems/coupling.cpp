@@ -12,12 +12,6 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 using Buffer = std::array<double, coupling_chunk>;
 
-/// f(chunk of the row, its first point).
-template <class F>
-void chunks(const RowPoints& p, F&& f) {
-  for (int i = 0; i < p.n; i += coupling_chunk) f(part_of(p, i, std::min(coupling_chunk, p.n - i)), i);
-}
-
 /// Copied, with the last pack filled up.
 void load(const double* from, int n, double* to) {
   std::copy_n(from, n, to);
@@ -144,7 +138,7 @@ void Coupling::limit(const RowPoints& p, double* maximum) const {
 }
 
 void Coupling::value(const RowPoints& row, const double* rho, double* out, double scale) const {
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     alignas(64) Buffer r, v{}, a, b;
     alignas(64) Buffer maximum;
     maximum.fill(infinity);
@@ -177,7 +171,7 @@ void Coupling::value(const RowPoints& row, const double* rho, double* out, doubl
 }
 
 void Coupling::derivative(const RowPoints& row, const double* rho, double* out, double scale) const {
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     alignas(64) Buffer r, slope{}, curvature{}, f{}, weight{};
     load(rho + first, p.n, r.data());
     for (std::size_t i = 0; i < static_cast<std::size_t>(padded(p.n)); ++i) r[i] = std::max(r[i], 1e-300);
@@ -192,7 +186,7 @@ void Coupling::derivative(const RowPoints& row, const double* rho, double* out, 
 }
 
 void Coupling::prox(const RowPoints& row, double gamma, double* v, double scale) const {
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     alignas(64) Buffer a, r, slope{}, curvature{}, weight{}, maximum;
     load(v + first, p.n, a.data());
     const std::size_t n = static_cast<std::size_t>(padded(p.n));
@@ -238,7 +232,7 @@ void conjugate(std::span<const ScaledCoupling> sum, const RowPoints& row, const 
     smooth |= c.coupling->has_smooth_part() || c.coupling->has_logarithmic_part();
     logarithmic |= c.coupling->logarithmic();
   }
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     alignas(64) Buffer s, r{}, slope{}, curvature{}, weight{}, offset{}, maximum;
     load(v + first, p.n, s.data());
     const std::size_t n = static_cast<std::size_t>(padded(p.n));

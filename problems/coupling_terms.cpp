@@ -113,16 +113,17 @@ class FormulaTerm final : public CouplingTerm {
   bool logarithmic() const override { return logarithmic_; }
 
   void add(const RowPoints& p, double s, const double* r, double* value, double* f, double* df) const override {
-    alignas(64) Buffer a, b;
+    alignas(64) Buffer a{}, b{};  // whole packs: no remainder with other roundings
+    const int n = padded(p.n);
     const std::array<Argument, 5> in{r, p.x, p.y, p.z, p.t};
     std::array<double*, 2> out{a.data(), b.data()};
     if (value) {
       value_.evaluate(p.n, in, out.data());
-      for (int i = 0; i < p.n; ++i) value[i] += s * a[static_cast<std::size_t>(i)];
+      for (int i = 0; i < n; ++i) value[i] += s * a[static_cast<std::size_t>(i)];
     }
     if (!f && !df) return;
     slopes_.evaluate(p.n, in, out.data());
-    for (int i = 0; i < p.n; ++i) {
+    for (int i = 0; i < n; ++i) {
       if (f) f[i] += s * a[static_cast<std::size_t>(i)];
       if (df) df[i] += s * (b[static_cast<std::size_t>(i)] > 0 ? b[static_cast<std::size_t>(i)] : 0.0);
     }

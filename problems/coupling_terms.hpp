@@ -1,5 +1,7 @@
 #pragma once
 /// The smooth terms of couplings; for problems/coupling*.cpp only.
+#include <algorithm>
+
 #include "problems/coupling.hpp"
 
 namespace wasserflow {
@@ -22,6 +24,12 @@ inline RowPoints part_of(const RowPoints& p, int first, int count) {
   part.offset += first;
   part.n = count;
   return part;
+}
+
+/// f(chunk of the row, its first point).
+template <class F>
+void for_chunks(const RowPoints& p, F&& f) {
+  for (int i = 0; i < p.n; i += coupling_chunk) f(part_of(p, i, std::min(coupling_chunk, p.n - i)), i);
 }
 
 }  // namespace wasserflow

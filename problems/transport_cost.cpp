@@ -17,13 +17,6 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 using Buffer = ChunkRow;
 }  // namespace
 
-/// What a chunk of points knows besides densities and fluxes; rows hold whole packs.
-struct TransportCost::Rows {
-  alignas(64) std::array<Buffer, 3> a;      ///< quadratic: coefficient over weight, an axis each (one where isotropic)
-  alignas(64) std::array<Buffer, 6> drift;  ///< a slot each
-  alignas(64) Buffer weight, open;          ///< open: 0 where blocked, else 1
-};
-
 TransportCost::TransportCost(TransportTerms terms, int dim, Splitting splitting)
     : terms_(std::move(terms)), dim_(dim), flux_slots_(splitting == Splitting::Upwind ? 2 * dim : dim), splitting_(splitting) {
   if (!terms_.hamiltonian.kinetic) throw InternalError("a transport cost without a Hamiltonian");
@@ -94,11 +87,6 @@ void TransportCost::judge(const SlabLayout& layout, std::span<const double> time
   if (-most[0] == most[1]) coefficient_ = most[1];
 }
 
-template <class F>
-void TransportCost::chunks(const RowPoints& p, F&& f) const {
-  for (int i = 0; i < p.n; i += chunk) f(part_of(p, i, std::min(chunk, p.n - i)), i);
-}
-
 void TransportCost::load_media(const RowPoints& p, Rows& rows) const {
   const std::size_t n = static_cast<std::size_t>(padded(p.n));
   rows.weight.fill(1);
@@ -147,15 +135,6 @@ void TransportCost::load_media(const RowPoints& p, Rows& rows) const {
     for (std::size_t g = 0; g < groups; ++g)
       for (std::size_t i = 0; i < n; ++i) rows.a[g][i] /= rows.weight[i];
 }
-
-namespace {
-/// Copied, with the last pack filled up.
-void load(const double* from, int n, double* to) {
-  std::copy_n(from, n, to);
-  std::fill(to + n, to + padded(n), from[0]);
-}
-
-}  // namespace
 
 template <class K>
 K TransportCost::kinetic(const RowPoints& p, double sigma_m, const Rows& rows, const Buffer* u) const {
@@ -288,7 +267,7 @@ void TransportCost::prox(const RowPoints& row, double sigma_rho, double sigma_m,
   const bool bare =
       !quadratic_ && !doubled_ && !terms_.mobility && drift_.empty() && !has_reaction() && !blocks() && F.is_zero() && (terminal == 0 || G.is_zero());
   if (bare) return terms_.hamiltonian.kinetic->prox(row, sigma_rho, sigma_m, u0, u);
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     std::array<double*, 7> part{};
     for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) part[j] = u[j] + first;
     if (quadratic_)
@@ -299,7 +278,7 @@ void TransportCost::prox(const RowPoints& row, double sigma_rho, double sigma_m,
 }
 
 void TransportCost::prox_flux(const RowPoints& row, double sigma_m, const double* rho, double* const* u) const {
-  chunks(row, [&](const RowPoints& p, int first) {
+  for_chunks(row, [&](const RowPoints& p, int first) {
     Rows rows;
     alignas(64) std::array<Buffer, 7> flux;
     alignas(64) Buffer r;
@@ -317,151 +296,6 @@ void TransportCost::prox_flux(const RowPoints& row, double sigma_m, const double
     else
       kinetic<GeneralKinetic>(p, sigma_m, rows, flux.data()).fluxes(r.data(), out.data());
     store_fluxes(rows, m, p.n, part.data());
-  });
-}
-
-void TransportCost::energy(const RowPoints& row, const double* rho, const double* const* m, double* out, double* kinetic, double terminal) const {
-  const double delta2 = terms_.reaction * terms_.reaction;
-  chunks(row, [&](const RowPoints& p, int first) {
-    Rows rows;
-    alignas(64) Buffer r, positive, v, cost, terms, more;
-    std::array<Buffer, 6> speed, halves;
-    load_media(p, rows);
-    load(rho + first, p.n, r.data());
-    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
-    for (std::size_t i = 0; i < n; ++i) positive[i] = std::max(r[i], 1e-300);
-    if (terms_.mobility)
-      terms_.mobility->evaluate(static_cast<int>(n), positive.data(), v.data(), nullptr, nullptr);
-    else
-      v = r;
-    alignas(64) Buffer flow{};  // |n|: whether anything moves
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j)
-      for (std::size_t i = 0; i < count; ++i) {
-        const double carried = drift_.empty() ? 0.0 : r[i] * rows.drift[j][i], rest = m[j][at + i] - carried;
-        const double flux = std::abs(rest) <= 1e-15 * std::abs(carried) ? 0.0 : rest;  // rounding has no side
-        flow[i] += std::abs(flux);
-        speed[j][i] = v[i] > 0 ? flux / v[i] : 0.0;
-      }
-    std::array<const double*, 6> q{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
-      q[j] = speed[j].data();
-      if (!doubled_) continue;
-      for (std::size_t i = 0; i < count; ++i) {
-        halves[2 * j][i] = used_side(true, 0, speed[j][i]);
-        halves[2 * j + 1][i] = used_side(true, 1, speed[j][i]);
-      }
-    }
-    for (std::size_t j = 0; doubled_ && j < 2 * static_cast<std::size_t>(dim_); ++j) q[j] = halves[j].data();
-    terms_.hamiltonian.kinetic->lagrangian(p, q.data(), cost.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      double k = v[i] > 0 ? (flow[i] > 0 || cost[i] < infinity ? rows.weight[i] * v[i] * cost[i] : infinity) : flow[i] > 0 ? infinity : 0.0;
-      if (has_reaction()) {
-        const double z = m[flux_slots_][at + i];
-        flow[i] += std::abs(z);
-        k += v[i] > 0 ? 0.5 * delta2 * z * z / v[i] : z != 0 ? infinity : 0.0;
-      }
-      const bool outside = r[i] < 0 || (rows.open[i] == 0 && (r[i] > 0 || flow[i] > 0));
-      cost[i] = outside ? infinity : k;
-    }
-    terms_.running.value(p, r.data(), terms.data());
-    if (terminal > 0) {
-      terms_.terminal.value(p, r.data(), more.data(), terminal);
-      for (std::size_t i = 0; i < count; ++i) terms[i] += more[i];
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      out[at + i] = cost[i] + terms[i];
-      if (kinetic) kinetic[at + i] = cost[i];
-    }
-  });
-}
-
-void TransportCost::hamiltonian(const RowPoints& row, const double* const* q, double* h, const double* rho) const {
-  chunks(row, [&](const RowPoints& p, int first) {
-    Rows rows;
-    load_media(p, rows);
-    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
-    std::array<Buffer, 6> scaled;
-    std::array<const double*, 6> slopes{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
-      slopes[j] = q[j] + first;
-      if (!terms_.weight) continue;
-      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
-      slopes[j] = scaled[j].data();
-    }
-    alignas(64) Buffer value, r, v, dv;
-    if (splitting_ == Splitting::Upwind)
-      terms_.hamiltonian.kinetic->evaluate(p, slopes.data(), value.data());
-    else
-      terms_.hamiltonian.kinetic->evaluate_true(p, slopes.data(), value.data());
-    dv.fill(1);
-    if (terms_.mobility) {
-      load(rho + first, p.n, r.data());
-      for (std::size_t i = 0; i < n; ++i) r[i] = std::max(r[i], 1e-300);
-      terms_.mobility->evaluate(static_cast<int>(n), r.data(), v.data(), dv.data(), nullptr);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      double sum = rows.weight[i] * value[i];
-      if (has_reaction()) sum += 0.5 * q[flux_slots_][at + i] * q[flux_slots_][at + i] / (terms_.reaction * terms_.reaction);
-      sum *= dv[i];
-      for (std::size_t j = 0; !drift_.empty() && j < static_cast<std::size_t>(flux_slots_); ++j) sum += rows.drift[j][i] * q[j][at + i];
-      h[at + i] = rows.open[i] * sum;
-    }
-  });
-}
-
-void TransportCost::velocity(const RowPoints& row, const double* const* q, double* const* out, const double* rho) const {
-  chunks(row, [&](const RowPoints& p, int first) {
-    Rows rows;
-    load_media(p, rows);
-    const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
-    std::array<Buffer, 6> scaled, gradient;
-    std::array<const double*, 6> slopes{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
-      slopes[j] = q[j] + first;
-      if (!terms_.weight) continue;
-      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
-      slopes[j] = scaled[j].data();
-    }
-    const auto g = pointers(gradient);
-    if (splitting_ == Splitting::Upwind)
-      terms_.hamiltonian.kinetic->gradient(p, slopes.data(), g.data());
-    else
-      terms_.hamiltonian.kinetic->gradient_true(p, slopes.data(), g.data());
-    alignas(64) Buffer r, v;
-    v.fill(1);
-    if (terms_.mobility) {
-      load(rho + first, p.n, r.data());
-      for (std::size_t i = 0; i < n; ++i) r[i] = std::max(r[i], 1e-300);
-      terms_.mobility->evaluate(static_cast<int>(n), r.data(), v.data(), nullptr, nullptr);
-      for (std::size_t i = 0; i < count; ++i) v[i] = rho[at + i] > 0 ? v[i] / r[i] : 0.0;
-    }
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j)
-      for (std::size_t i = 0; i < count; ++i) out[j][at + i] = rows.open[i] * (v[i] * gradient[j][i] + (drift_.empty() ? 0.0 : rows.drift[j][i]));
-    if (has_reaction())
-      for (std::size_t i = 0; i < count; ++i)
-        out[flux_slots_][at + i] = rows.open[i] * v[i] * q[flux_slots_][at + i] / (terms_.reaction * terms_.reaction);
-  });
-}
-
-void TransportCost::conjugate(const RowPoints& row, const double* a, const double* const* q, double* out, double* density, double terminal) const {
-  if (!separable()) throw InternalError("the conjugate of a transport cost is known for the mobility V = rho only");
-  const std::array<ScaledCoupling, 2> sum{{{&terms_.running, 1}, {&terms_.terminal, terminal}}};
-  chunks(row, [&](const RowPoints& p, int first) {
-    alignas(64) Buffer v;
-    std::array<const double*, 7> slopes{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) slopes[j] = q[j] + first;
-    hamiltonian(p, slopes.data(), v.data());
-    for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) v[i] += a[first + static_cast<int>(i)];
-    wasserflow::conjugate({sum.data(), terminal > 0 ? std::size_t{2} : std::size_t{1}}, p, v.data(), out + first,
-                          density ? density + first : nullptr);
-    if (!blocks()) return;
-    Rows rows;
-    load_media(p, rows);
-    for (int i = 0; i < p.n; ++i) {
-      if (rows.open[static_cast<std::size_t>(i)] > 0) continue;
-      out[first + i] = 0;
-      if (density) density[first + i] = 0;
-    }
   });
 }
 

@@ -84,8 +84,6 @@ class TransportCost {
   K kinetic(const RowPoints& p, double sigma_m, const Rows& rows, const std::array<double, coupling_chunk>* u) const;
   void store_fluxes(const Rows& rows, std::array<std::array<double, coupling_chunk>, 7>& m, int count, double* const* u) const;
   void load_media(const RowPoints& p, Rows& rows) const;
-  template <class F>
-  void chunks(const RowPoints& p, F&& f) const;
   void judge(const SlabLayout& layout, std::span<const double> times);
   bool blocks() const { return terms_.weight || terms_.obstacle; }
 

@@ -1,20 +1,35 @@
 #pragma once
 /// The scalar equation of joint proximal maps on a chunk of points: what the kinetic cost contributes to it, and the fluxes that belong to a density.
-/// For problems/transport_cost.cpp only.
+/// For problems/transport_cost.cpp and transport_values.cpp only. Loops run over whole packs: no remainder with other roundings.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
 #include "problems/coupling.hpp"
+#include "problems/coupling_terms.hpp"
 #include "problems/hamiltonian.hpp"
 #include "problems/mobility.hpp"
 #include "problems/monotone_root.hpp"
 #include "problems/pack.hpp"
+#include "problems/transport_cost.hpp"
 
 namespace wasserflow {
 
 using ChunkRow = std::array<double, coupling_chunk>;
+
+/// What a chunk of points knows besides densities and fluxes; rows hold whole packs.
+struct TransportCost::Rows {
+  alignas(64) std::array<ChunkRow, 3> a;      ///< quadratic: coefficient over weight, an axis each (one where isotropic)
+  alignas(64) std::array<ChunkRow, 6> drift;  ///< a slot each
+  alignas(64) ChunkRow weight, open;          ///< open: 0 where blocked, else 1
+};
+
+/// Copied, with the last pack filled up.
+inline void load(const double* from, int n, double* to) {
+  std::copy_n(from, n, to);
+  std::fill(to + n, to + padded(n), from[0]);
+}
 
 template <std::size_t N>
 std::array<double*, N> pointers(std::array<ChunkRow, N>& rows) {
@@ -185,11 +200,9 @@ struct GeneralKinetic : Kinetic {
   void solve(const double* r, const double* v, std::array<ChunkRow, 6>& flux, std::array<ChunkRow, 6>* slopes, double* value) const {
     alignas(64) std::array<ChunkRow, 6> inner;
     alignas(64) ChunkRow lambda;
-    const std::size_t count = static_cast<std::size_t>(p.n);
     for (std::size_t j = 0; j < flux_slots; ++j)
-      for (std::size_t i = 0; i < count; ++i)
-        flux[j][i] = (u[j][i] - (drifted ? r[i] * drift[j][i] : 0.0)) / (sigma_m * (weighted ? (*weight)[i] : 1.0));
-    for (std::size_t i = 0; i < count; ++i) lambda[i] = v[i] / (sigma_m * (weighted ? (*weight)[i] : 1.0));
+      for (std::size_t i = 0; i < n; ++i) flux[j][i] = (u[j][i] - (drifted ? r[i] * drift[j][i] : 0.0)) / (sigma_m * (weighted ? (*weight)[i] : 1.0));
+    for (std::size_t i = 0; i < n; ++i) lambda[i] = v[i] / (sigma_m * (weighted ? (*weight)[i] : 1.0));
     for (std::size_t j = 0; j < flux_slots; ++j) {
       inner[doubled ? 2 * j : j] = flux[j];
       if (doubled) inner[2 * j + 1] = flux[j];
@@ -197,10 +210,10 @@ struct GeneralKinetic : Kinetic {
     const auto rows = pointers(inner);
     h->prox(p, 0, 1, lambda.data(), rows.data());
     for (std::size_t j = 0; j < flux_slots; ++j)
-      for (std::size_t i = 0; i < count; ++i) {
-        const double n = doubled ? inner[2 * j][i] + inner[2 * j + 1][i] : inner[j][i], target = flux[j][i];
-        flux[j][i] = n;
-        if (slopes) (*slopes)[j][i] = target - n;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double moved = doubled ? inner[2 * j][i] + inner[2 * j + 1][i] : inner[j][i], target = flux[j][i];
+        flux[j][i] = moved;
+        if (slopes) (*slopes)[j][i] = target - moved;
       }
     if (!value) return;
     std::array<const double*, 6> q;
@@ -210,12 +223,11 @@ struct GeneralKinetic : Kinetic {
 
   /// h -= s kin, dh: an estimate of the slope, from the last call's values and bounds; that of a quadratic H at first.
   void subtract(const double* s, const double* r, double* h_out, double* dh) const {
-    alignas(64) ChunkRow v, dv, ddv, value, steep{}, model{};
+    alignas(64) ChunkRow v, dv, ddv, value{}, steep{}, model{};
     std::array<ChunkRow, 6> flux, q;
     mobilities(r, v.data(), dv.data(), ddv.data());
     solve(r, v.data(), flux, &q, value.data());
-    const std::size_t count = static_cast<std::size_t>(p.n);
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < n; ++i) {
       const double w = weighted ? (*weight)[i] : 1.0;
       double kin = dv[i] * w * value[i], curvature = -ddv[i] * w * value[i], speed = 0, squares = 0, product = 0;
       for (std::size_t j = 0; j < flux_slots; ++j) {
@@ -238,7 +250,7 @@ struct GeneralKinetic : Kinetic {
       steep[i] = s[i] * curvature;
       model[i] = s[i] * like;
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < n; ++i) {
       const double low = dh[i], high = dh[i] + steep[i];
       double slope = low + model[i];  // as if H were quadratic along its slopes
       if (last_r[i] > 0 && r[i] != last_r[i]) slope = std::min(std::max((h_out[i] - last_h[i]) / (r[i] - last_r[i]), low), high);
@@ -246,7 +258,7 @@ struct GeneralKinetic : Kinetic {
       last_h[i] = h_out[i];
       dh[i] = slope;
     }
-    for (std::size_t i = count; i < n; ++i) h_out[i] = 0;  // behind the chunk: nothing to find
+    for (std::size_t i = static_cast<std::size_t>(p.n); i < n; ++i) h_out[i] = 0;  // behind the chunk: nothing to find
   }
 
   /// The whole proximal map by that of H, which takes (A, u) to (r, m): no drift, weight, reaction or mobility, one step size for all points.
@@ -260,18 +272,17 @@ struct GeneralKinetic : Kinetic {
     const auto rows = pointers(inner);
     h->prox(p, sigma_rho, sigma_m, r, rows.data());
     for (std::size_t j = 0; j < flux_slots; ++j)
-      for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i) m[j][i] = doubled ? inner[2 * j][i] + inner[2 * j + 1][i] : inner[j][i];
+      for (std::size_t i = 0; i < n; ++i) m[j][i] = doubled ? inner[2 * j][i] + inner[2 * j + 1][i] : inner[j][i];
   }
 
   /// A start for the search: the root for the isotropic quadratic cost that has the slopes, velocities and kinetic energy of H at r, on entry any
   /// density > 0.
   void start(const double* A, const double* s, const double* w, double* r) const {
-    alignas(64) ChunkRow v, value, k{}, c{}, root{};
+    alignas(64) ChunkRow v, value{}, k{}, c{}, root{};
     std::array<ChunkRow, 6> flux, q;
     mobilities(r, v.data(), nullptr, nullptr);
     solve(r, v.data(), flux, &q, value.data());
-    const std::size_t count = static_cast<std::size_t>(p.n);
-    for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < n; ++i) {
       double squares = 0, product = 0;
       for (std::size_t j = 0; j < flux_slots; ++j) {
         squares += flux[j][i] != 0 ? q[j][i] * q[j][i] : 0.0;  // a side that is not used does not count
@@ -292,7 +303,7 @@ struct GeneralKinetic : Kinetic {
     }
     const std::array<const double*, 1> k_row{k.data()}, c_row{c.data()};
     if (w) logarithmic_roots<1>(static_cast<int>(n), A, w, k_row.data(), c_row.data(), sigma_m, root.data());
-    for (std::size_t i = 0; i < count; ++i) r[i] = root[i] > 0 ? root[i] : r[i];
+    for (std::size_t i = 0; i < n; ++i) r[i] = root[i] > 0 ? root[i] : r[i];
   }
 
   void fluxes(const double* r, double* const* m) const {
@@ -302,8 +313,7 @@ struct GeneralKinetic : Kinetic {
     mobilities(mobility ? positive.data() : r, v.data(), nullptr, nullptr);
     solve(r, v.data(), flux, nullptr, nullptr);
     for (std::size_t j = 0; j < flux_slots; ++j)
-      for (std::size_t i = 0; i < static_cast<std::size_t>(p.n); ++i)
-        m[j][i] = sigma_m * (weighted ? (*weight)[i] : 1.0) * flux[j][i] + (drifted ? r[i] * drift[j][i] : 0.0);
+      for (std::size_t i = 0; i < n; ++i) m[j][i] = sigma_m * (weighted ? (*weight)[i] : 1.0) * flux[j][i] + (drifted ? r[i] * drift[j][i] : 0.0);
     if (reaction)
       for (std::size_t i = 0; i < n; ++i) m[flux_slots][i] = u[flux_slots][i] * (source * v[i] / (sigma_m + source * v[i]));
   }
