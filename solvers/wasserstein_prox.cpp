@@ -184,7 +184,7 @@ void WassersteinProx::State::load(const Field& rho) {
   if (backend != ProxBackend::Automatic) return;
   int reach = 0, pairs = 1;
   for (int d = 0; d < layout->dim(); ++d) reach += heat->reach(d), pairs *= heat->surround(d) == Surround::Free ? 2 : 1;
-  // A transform pair costs as much as sums over 30 cells to each side (bench/bench_wasserstein_prox).
+  // A transform pair costs as much as sums over 30 cells to each side (bench/bench_density_scaling).
   const bool accurate = range < std::log(parameters.tolerance / 1e-16), cheaper = reach > 30 * pairs;
   backend = !linear ? ProxBackend::Log : accurate && cheaper ? ProxBackend::Fft : ProxBackend::Direct;
 }
