@@ -14,7 +14,7 @@ class Mobility {
   virtual ~Mobility() = default;
   /// v[i] = V(r[i]), dv = V', ddv = V'' at r[i] > 0 for i < n, a multiple of 8. Null rows are not wanted. Outputs do not overlap inputs.
   virtual void evaluate(int n, const double* r, double* v, double* dv, double* ddv) const = 0;
-  virtual double maximum() const;                  ///< density beyond which V is not positive; +infinity when there is none
+  virtual double maximum() const;                  ///< largest density; +infinity when there is none
   virtual bool singular() const { return false; }  ///< V' is infinite at 0
 };
 using MobilityPtr = std::shared_ptr<const Mobility>;

@@ -245,6 +245,8 @@ void TransportCost::prox_chunk(const RowPoints& p, double sigma_rho, double sigm
       r[i] = std::min(r[i], maximum[i]);
     }
   }
+  if (terms_.mobility)
+    for (std::size_t i = 0; i < n; ++i) r[i] = std::min(r[i], terms_.mobility->maximum());
   if (blocks())
     for (std::size_t i = 0; i < n; ++i) r[i] *= rows.open[i];
   const auto out = pointers(m);

@@ -54,7 +54,7 @@ void TransportCost::energy(const RowPoints& row, const double* rho, const double
         flow[i] += std::abs(z);
         k += v[i] > 0 ? 0.5 * delta2 * z * z / v[i] : z != 0 ? infinity : 0.0;
       }
-      const bool outside = r[i] < 0 || (rows.open[i] == 0 && (r[i] > 0 || flow[i] > 0));
+      const bool outside = r[i] < 0 || (terms_.mobility && r[i] > terms_.mobility->maximum()) || (rows.open[i] == 0 && (r[i] > 0 || flow[i] > 0));
       cost[i] = outside ? infinity : k;
     }
     terms_.running.value(p, r.data(), terms.data());

@@ -342,7 +342,6 @@ BOOST_AUTO_TEST_CASE(congestion) {
   m.text += "[mobility]\ntype = \"formula\"\nV = \"rho*(1 - rho)\"\nmaximum = 1\n";
   m.mobility = [](Real r) { return std::max(r * (1 - r), Real(0)); };
   m.coupling = [](const Point&, Real r) { return r > 1 ? infinity : 0; };
-  m.text += "[coupling]\ntype = \"capacity\"\nmaximum = 1\n";
   check_prox(m);
 }
 
