@@ -1,8 +1,6 @@
 #pragma once
 /// Initial densities, and what apps of densities say about them.
 #include <array>
-#include <cstddef>
-#include <functional>
 #include <string>
 #include <vector>
 
