@@ -1,6 +1,10 @@
 #include "apps/run/mean_field.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "apps/run/mean_field_output.hpp"
@@ -17,29 +21,69 @@ class MeanFieldApp final : public Application {
 
   void setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) override {
     input_.emplace(root, comm, kind_);
-    output_ = MeanFieldOutput(root, *input_);
-    solver_ = std::make_unique<MeanFieldSolver>(*input_);
+    output_ = MeanFieldOutput(root.table("output", "what is saved, and how often"), root, *input_);
+    output_.read_reference(root);
+    if (input_->scheme() == "fixed_point")
+      game_ = std::make_unique<MeanFieldFixedPoint>(input_->make_game(), GameParameters::read(root.table("solver", "")));
+    else
+      solver_ = std::make_unique<MeanFieldSolver>(*input_);
   }
 
   Status run(Run& run) override {
-    for (const std::string& w : solver_->warnings()) run.log().warn("{}", w);
+    for (const std::string& w : input_->warnings()) run.log().warn("{}", w);
+    if (game_) return play(run);
     const bool movements = input_->jko_steps() > 0;
     if (movements) solver_->on_step = [&](int k, const Field& rho) { output_.movement(run, k, rho); };
     if (const std::optional<Status> stopped = solver_->solve(run)) {
       output_.report(run, *solver_, false);
       return *stopped;
     }
-    if (!movements) output_.solution(run, solver_->scheme());
+    if (!movements) output_.solution(run, answer(solver_->scheme()));
     output_.report(run, *solver_, true);
     return solver_->all_converged() ? Status::Converged : Status::IterationLimit;
   }
 
  private:
+  Status play(Run& run);
+
   MeanFieldKind kind_;
+
   std::optional<MeanFieldInput> input_;
   MeanFieldOutput output_;
   std::unique_ptr<MeanFieldSolver> solver_;
+  std::unique_ptr<MeanFieldFixedPoint> game_;  // solver.scheme = "fixed_point"
 };
+
+/// A fixed point of the best response. There is nothing to restart from: such runs take seconds.
+Status MeanFieldApp::play(Run& run) {
+  if (run.restarting()) throw InputError("runs of solver.scheme = \"fixed_point\" write no checkpoints");
+  GameReport found;
+  {
+    const auto timer = run.timers().scope("solve");
+    found = game_->solve();
+  }
+  if (found.reason == StopReason::Diverged) throw DivergedError(fmt::format("the densities are not finite after {} best responses", found.responses));
+  IterationTable table(run.log(), {{"iter", 6}, {"|rho - T(rho)|", 14}});
+  for (std::size_t k = 0; k < found.history.size(); ++k) {
+    run.history({{"iteration", static_cast<double>(k)}, {"residual_response", found.history[k]}});
+    table.row({static_cast<std::int64_t>(k), found.history[k]});
+  }
+  const MeanFieldAnswer a = answer(*game_);
+  output_.solution(run, a);
+  nlohmann::ordered_json& r = run.report();
+  r["scheme"] = "fixed_point";
+  r["iterations"] = found.iterations;
+  r["operator_passes"] = found.responses;
+  r["residuals"] = {{"response", {{"absolute", found.residual}, {"relative", found.residual}}}};
+  r["quantities"]["points"] = a.rho.layout().grid().size() * input_->finest().steps;
+  r["quantities"]["responses"] = found.responses;
+  Field first(a.rho.layout_ptr()), last(a.rho.layout_ptr());
+  first.copy_level(0, a.rho, 0);
+  last.copy_level(0, a.rho, a.rho.levels() - 1);
+  output_.report_density(run, first, last, std::nan(""));
+  run.log().info("residual {:.2e} after {} iterations and {} best responses", found.residual, found.iterations, found.responses);
+  return found.reason == StopReason::Converged ? Status::Converged : Status::IterationLimit;
+}
 
 constexpr const char* example = R"toml(
 diffusion = 0.1
@@ -73,11 +117,7 @@ every = 2
 starts = 4
 )toml";
 
-}  // namespace
-
-std::unique_ptr<Application> make_mean_field_application(MeanFieldKind kind) { return std::make_unique<MeanFieldApp>(kind); }
-
-std::vector<Topic> mean_field_topics() {
+std::vector<Topic> topics() {
   std::vector<Topic> all;
   for (const auto& [name, entry] : coupling_types().entries()) {
     std::string keys = coupling_example(name);
@@ -92,6 +132,10 @@ std::vector<Topic> mean_field_topics() {
   return all;
 }
 
+}  // namespace
+
+std::unique_ptr<Application> make_mean_field_application(MeanFieldKind kind) { return std::make_unique<MeanFieldApp>(kind); }
+
 int mean_field_main(int argc, char** argv) {
   AppInfo info;
   info.name = "wf-mean-field";
@@ -99,7 +143,7 @@ int mean_field_main(int argc, char** argv) {
       "Mean-field games and control, planning, dynamic optimal transport, Schroedinger bridges, unbalanced transport and minimising movements (JKO "
       "steps), on space-time grids in 1 to 3 dimensions.";
   info.example = example;
-  info.topics = mean_field_topics;
+  info.topics = topics;
   return run_app(argc, argv, info, [] { return make_mean_field_application(MeanFieldKind::Game); });
 }
 

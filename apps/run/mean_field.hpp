@@ -9,10 +9,9 @@ namespace wasserflow {
 
 /// Reads all keys but [problem] and those of the caller.
 std::unique_ptr<Application> make_mean_field_application(MeanFieldKind kind);
-/// For --describe: what problem files of these kinds can name.
-std::vector<Topic> mean_field_topics();
 
 /// The whole main of wf-mean-field. A program that links Wasserflow may register its own Hamiltonians before.
+/// @note Collective; starts and ends MPI.
 int mean_field_main(int argc, char** argv);
 
 }  // namespace wasserflow

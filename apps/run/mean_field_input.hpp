@@ -1,12 +1,13 @@
 #pragma once
 /// What problem files say of mean-field problems and dynamic transport, and the discrete problems that come of it.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "grids/grid.hpp"
 #include "grids/support/parameters.hpp"
 #include "solvers/mean_field.hpp"
+#include "solvers/mean_field_fixed_point.hpp"
 #include "solvers/pdhg.hpp"
 
 namespace wasserflow {
@@ -19,59 +20,59 @@ enum class MeanFieldKind {
   Unbalanced,  ///< the same with a reaction flux
 };
 
-/// A space-time grid.
+/// A grid of coarse-to-fine continuation.
 struct SpaceTimeGrid {
-  Grid grid;
+  LayoutPtr layout;
   int steps = 1;
 };
 
-/// Reads [grid], [time] or [jko], diffusion, [hamiltonian], [mobility], [coupling], [terminal], [interaction], [unbalanced], [initial], [final],
-/// [solver]. Every reader may be called again, e.g. for coarser grids.
 class MeanFieldInput {
  public:
-  /// Throws InputError at the key at fault: ends that no scheme has, no end or two ends, masses that differ, mass in obstacles.
+  /// Reads [grid], [time] or [jko], diffusion, [hamiltonian], [mobility], [coupling], [terminal], [interaction], [unbalanced], [initial], [final],
+  /// [solver]. Throws InputError at the key at fault: ends that no scheme has, no end or two ends, masses that differ, mass in obstacles.
   /// @note Collective.
   MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldKind kind);
 
   MeanFieldKind kind() const { return kind_; }
-  const SpaceTimeGrid& finest() const { return finest_; }
+  int dim() const { return levels_.back().layout->dim(); }
   double horizon() const { return horizon_; }
-  double viscosity() const { return viscosity_; }
-  bool both_ends() const { return both_ends_; }
+  bool both_ends() const { return !finals_.empty(); }
   int jko_steps() const { return jko_steps_; }  ///< 0: no sequence of minimising movements
   const std::string& scheme() const { return scheme_; }
   const PdhgParameters& engine() const { return engine_; }  ///< weight: in units of the scheme's default
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// Grids from the coarsest to the finest.
   const std::vector<SpaceTimeGrid>& levels() const { return levels_; }
+  const SpaceTimeGrid& finest() const { return levels_.back(); }
 
-  /// The problem on a grid, with the densities of the problem file; with `initial` that in place of rho_0. What the grid cannot hold is said in
-  /// `warnings`.
+  /// The scheme of a level with the densities of the problem file, averaged over the cells of coarse grids; with `initial` that in place of rho_0.
   /// @note Collective.
-  MeanFieldProblem problem(const SpaceTimeGrid& on, std::vector<std::string>* warnings = nullptr, const Field* initial = nullptr) const;
-  /// The scheme that [solver] names for a problem.
+  MeanFieldSchemePtr make_scheme(int level, const Field* initial = nullptr) const;
+  /// scheme "fixed_point": the game of [game].
   /// @note Collective.
-  MeanFieldSchemePtr make_scheme(MeanFieldProblem problem) const;
+  MeanFieldGame make_game() const;
 
  private:
-  void read_ends();
-  void read_solver();
-  void plan_levels(int wanted);
-  TransportTerms read_terms() const;
-  void check_masses(const Field& initial, Field& last, bool finest) const;
-  void check_obstacle(const Field& rho, const std::string& table, double t) const;
+  void check_ends() const;
+  void read_solver(const Parameters& solver, int dim);
+  std::shared_ptr<NonlocalPotential> nonlocal(const LayoutPtr& layout) const;
+  void plan_levels(const Parameters& solver, int wanted, int steps, Field initial, std::optional<Field> last);
+  void check_obstacle(int level, const Field& rho, const std::string& table, double t) const;
 
   Parameters root_;
-  MPI_Comm comm_;
   MeanFieldKind kind_;
-  SpaceTimeGrid finest_;
+  std::function<TransportTerms()> terms_;  ///< read anew for every scheme, which keeps them
   double horizon_ = 1, viscosity_ = 0, theta_ = 0.5;
-  bool both_ends_ = false;
-  int jko_steps_ = 0;
+  int jko_steps_ = 0, wanted_levels_ = 0;
+  bool unbalanced_ = false;
   std::string scheme_;
   std::vector<double> dissipation_;
   PdhgParameters engine_;
   std::vector<SpaceTimeGrid> levels_;
+  std::vector<Field> initials_, finals_;  ///< of the levels
+  FunctionPtr interaction_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace wasserflow

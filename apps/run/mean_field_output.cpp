@@ -33,9 +33,44 @@ const std::vector<std::string> field_names{"rho", "m", "phi"};
 
 }  // namespace
 
-MeanFieldOutput::MeanFieldOutput(const Parameters& root, const MeanFieldInput& input) : input_(&input) {
-  const int dim = input.finest().grid.dim(), steps = input.jko_steps() > 0 ? input.jko_steps() : input.finest().steps;
-  const Parameters output = root.table("output", "what is saved, and how often");
+namespace {
+
+MeanFieldAnswer empty_answer(const LayoutPtr& layout, int steps, double horizon, double viscosity) {
+  MeanFieldAnswer a;
+  a.rho = Field(layout, steps + 1);
+  for (int d = 0; d < layout->dim(); ++d) a.m.emplace_back(layout, steps);
+  for (int n = 0; n <= steps; ++n) a.nodes.push_back(n == steps ? horizon : n * horizon / steps);
+  for (int n = 0; n < steps; ++n) a.middles.push_back((n + 0.5) * horizon / steps);
+  a.viscosity = viscosity;
+  return a;
+}
+
+}  // namespace
+
+MeanFieldAnswer answer(MeanFieldScheme& scheme) {
+  const MeanFieldProblem& p = scheme.problem();
+  MeanFieldAnswer a = empty_answer(p.layout, p.steps, p.horizon, p.viscosity);
+  a.value_times = scheme.value_times();
+  a.phi = Field(p.layout, static_cast<int>(a.value_times.size()));
+  scheme.density(a.rho);
+  scheme.momentum(a.m);
+  scheme.value(a.phi);
+  return a;
+}
+
+MeanFieldAnswer answer(MeanFieldFixedPoint& fixed_point) {
+  const MeanFieldGame& p = fixed_point.game();
+  MeanFieldAnswer a = empty_answer(p.layout, p.steps, p.horizon, p.viscosity);
+  a.value_times = a.nodes;
+  a.phi = Field(p.layout, p.steps + 1);
+  fixed_point.density(a.rho);
+  fixed_point.momentum(a.m);
+  fixed_point.value(a.phi);
+  return a;
+}
+
+MeanFieldOutput::MeanFieldOutput(const Parameters& output, const Parameters& parent, const MeanFieldInput& input) : input_(&input) {
+  const int steps = input.jko_steps() > 0 ? input.jko_steps() : input.finest().steps;
   if (input.jko_steps() == 0)
     times_ = output.reals("times", "times at which fields are saved, between levels interpolated; without them: every", 0, std::vector<double>{},
                           Range::between(0, input.horizon()));
@@ -51,23 +86,27 @@ MeanFieldOutput::MeanFieldOutput(const Parameters& root, const MeanFieldInput& i
       const std::string hint = nearest(f, field_names);
       output.fail("fields", fmt::format("there is no field '{}'{}", f, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
     }
+  if (input.jko_steps() == 0) trajectories_ = read_trajectory_plan(parent, input.finest().layout->grid());
+}
+
+void MeanFieldOutput::read_reference(const Parameters& root) {
+  const int dim = input_->dim();
   const Parameters reference = root.table("reference", "solution to compare with, and figures to expect");
   if (reference.has("rho")) rho_ = read_function(reference, "rho", "exact density, a function of (x, t)", dim);
   if (reference.has("phi")) {
     phi_ = read_function(reference, "phi", "exact value function of (x, t); with both ends given up to a constant", dim);
-    if (input.jko_steps() > 0) reference.fail("phi", "steps of [jko] have no value function in common");
+    if (input_->jko_steps() > 0) reference.fail("phi", "steps of [jko] have no value function in common");
   }
   objective_ = reference.real("objective", "exact value of the objective; 0: not known", 0.0);
-  if (input.kind() != MeanFieldKind::Game) distance_ = reference.real("distance", "exact distance; 0: not known", 0.0, Range::nonnegative());
+  if (input_->kind() != MeanFieldKind::Game) distance_ = reference.real("distance", "exact distance; 0: not known", 0.0, Range::nonnegative());
   std::vector<ExpectedFigures::Known> known;
   for (const char* name : {"l1", "l2", "linf", "l1_relative", "final_l1", "middle_l1", "value"}) known.push_back({"errors", name});
   for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "value_equation",
-                           "distance", "mass", "final_mass", "least_density", "finest_iterations"})
+                           "distance", "distance", "mass", "final_mass", "least_density", "finest_iterations"})
     known.push_back({"quantities", name});
   for (const char* what : {"mean", "variance"})
     for (const std::string& name : axis_names(what, dim)) known.push_back({"quantities", name});
   expected_.read(reference, known);
-  if (input.jko_steps() == 0) trajectories_ = read_trajectory_plan(root, input.finest().grid);
 }
 
 bool MeanFieldOutput::wanted(const std::string& field) const { return std::find(fields_.begin(), fields_.end(), field) != fields_.end(); }
@@ -84,19 +123,7 @@ void MeanFieldOutput::movement(Run& run, int step, const Field& rho) {
   run.save_fields(t, out);
 }
 
-MeanFieldOutput::Solution MeanFieldOutput::take(MeanFieldScheme& scheme) const {
-  const MeanFieldProblem& problem = scheme.problem();
-  Solution s{Field(problem.layout, problem.steps + 1), Field(problem.layout, problem.steps), {}, {}, {}, scheme.value_times()};
-  for (int d = 0; d < problem.layout->dim(); ++d) s.m.emplace_back(problem.layout, problem.steps);
-  scheme.density(s.rho);
-  scheme.momentum(s.m);
-  scheme.value(s.phi);
-  for (int n = 0; n <= problem.steps; ++n) s.nodes.push_back(n == problem.steps ? problem.horizon : n * problem.dt());
-  for (int n = 0; n < problem.steps; ++n) s.middles.push_back((n + 0.5) * problem.dt());
-  return s;
-}
-
-void MeanFieldOutput::save(Run& run, const Solution& s) const {
+void MeanFieldOutput::save(Run& run, const MeanFieldAnswer& s) const {
   const auto timer = run.timers().scope("save fields");
   const LayoutPtr& layout = s.rho.layout_ptr();
   std::vector<double> times = times_;
@@ -124,7 +151,7 @@ void MeanFieldOutput::save(Run& run, const Solution& s) const {
   }
 }
 
-void MeanFieldOutput::compare_all(const Solution& s) {
+void MeanFieldOutput::compare_all(const MeanFieldAnswer& s) {
   const SlabLayout& layout = s.rho.layout();
   const int last = static_cast<int>(s.nodes.size()) - 1;
   if (rho_) {
@@ -155,42 +182,29 @@ void MeanFieldOutput::compare_all(const Solution& s) {
   value_error_ = sweep([shift](double e) { return std::fabs(e - shift); }) / mass;
 }
 
-void MeanFieldOutput::trace(Run& run, const MeanFieldProblem& problem, const Solution& s) {
+void MeanFieldOutput::trace(Run& run, const MeanFieldAnswer& s) {
+  const LayoutPtr& layout = s.rho.layout_ptr();
   const auto timer = run.timers().scope("trajectories");
   const double negligible = 1e-9 * max_abs(s.rho, 0);
   const VelocitySource velocity = [&](int k, Field& v) {
-    for (int d = 0; d < problem.layout->dim(); ++d)
-      for (std::ptrdiff_t i = 0; i < problem.layout->owned(); ++i) {
+    for (int d = 0; d < layout->dim(); ++d)
+      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
         const double rho = 0.5 * (s.rho.level(k)[i] + s.rho.level(k + 1)[i]);
         v.level(d)[i] = rho > negligible ? s.m[static_cast<std::size_t>(d)].level(k)[i] / rho : 0.0;
       }
   };
-  const std::vector<Trajectory> found =
-      flow_paths(problem.layout, s.nodes, problem.viscosity, velocity, trajectories_->starts, trajectories_->options);
-  write_trajectories(run.comm(), run.directory() + "/trajectories", found, problem.layout->dim(), trajectories_->samples);
+  const std::vector<Trajectory> found = flow_paths(layout, s.nodes, s.viscosity, velocity, trajectories_->starts, trajectories_->options);
+  write_trajectories(run.comm(), run.directory() + "/trajectories", found, layout->dim(), trajectories_->samples);
   paths_ = {{"count", trajectories_->starts.size()}, {"mean_cost", mean_cost(run.comm(), found).mean}};
 }
 
-void MeanFieldOutput::solution(Run& run, MeanFieldScheme& scheme) {
-  const Solution s = take(scheme);
+void MeanFieldOutput::solution(Run& run, const MeanFieldAnswer& s) {
   save(run, s);
   {
     const auto timer = run.timers().scope("reference");
     compare_all(s);
   }
-  if (trajectories_) trace(run, scheme.problem(), s);
-}
-
-nlohmann::ordered_json MeanFieldOutput::distances(const MeanFieldFigures& figures, double mass) const {
-  nlohmann::ordered_json q;
-  if (input_->kind() == MeanFieldKind::Game) return q;
-  // The cost of a path of length T is distance^2 / (2 T), for unit mass.
-  const auto distance = [&](double cost) { return std::sqrt(std::max(0.0, 2 * input_->horizon() * cost)); };
-  q["distance"] = distance(figures.objective());
-  if (std::isfinite(figures.feasible_objective)) q["distance_feasible"] = distance(figures.feasible_objective);
-  if (std::isfinite(figures.lower_bound)) q["distance_lower_bound"] = distance(figures.lower_bound);
-  q["distance_per_mass"] = distance(figures.objective() / mass);
-  return q;
+  if (trajectories_) trace(run, s);
 }
 
 void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
@@ -215,7 +229,6 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
   Field rho(problem.layout, problem.steps + 1), last(problem.layout);
   scheme.density(rho);
   last.copy_level(0, rho, problem.steps);
-  const double mass = sum(rho, 0) * layout.grid().cell_volume();
   nlohmann::ordered_json q;
   q["points"] = points;
   q["objective"] = figures.objective();
@@ -233,22 +246,38 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
   q["least_density"] = figures.least_density;
   q["continuity"] = figures.continuity;
   q["value_equation"] = figures.value_equation;
-  const auto add = [&](const nlohmann::ordered_json& more) {
-    for (const auto& [name, value] : more.items()) q[name] = value;
-  };
-  add(distances(figures, mass));
-  q["mass"] = mass;
-  const DensityMoments moments = density_moments(last);
-  q["final_mass"] = moments.mass;
-  for (std::size_t d = 0; d < moments.mean.size(); ++d) {
-    q[axis_names("mean", layout.dim())[d]] = moments.mean[d];
-    q[axis_names("variance", layout.dim())[d]] = moments.variance[d];
-  }
+  // The cost of a path of length T is distance^2 / (2 T).
+  const double distance = std::sqrt(std::max(0.0, 2 * input_->horizon() * figures.objective()));
+  if (input_->kind() != MeanFieldKind::Game) q["distance"] = distance;
   q["finest_iterations"] = solver.efforts().back().iterations;
   std::int64_t bytes = static_cast<std::int64_t>(scheme.bytes());
   MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_SUM, run.comm());
   q["bytes_per_point"] = static_cast<double>(bytes) / points;
   r["quantities"] = q;
+  Field first(problem.layout);
+  first.copy_level(0, rho, 0);
+  report_density(run, first, last, figures.objective());
+  if (distance_ > 0) {
+    r["errors"]["distance"] = std::fabs(distance - distance_);
+    run.log().info("distance {:.8g}, off the reference by {:.3e}", distance, std::fabs(distance - distance_));
+  }
+  run.log().info("objective {:.8g} (feasible iterate {:.8g}{}), mass error {:.1e}, {} iterations on the finest grid, {:.0f} bytes a space-time point",
+                 figures.objective(), figures.feasible_objective,
+                 std::isfinite(figures.lower_bound) ? fmt::format(", lower bound {:.8g}", figures.lower_bound) : "", figures.mass_error,
+                 solver.efforts().back().iterations, static_cast<double>(bytes) / points);
+}
+
+void MeanFieldOutput::report_density(Run& run, const Field& first, const Field& last, double objective) {
+  nlohmann::ordered_json& r = run.report();
+  nlohmann::ordered_json& q = r["quantities"];
+  const int dim = last.layout().dim();
+  q["mass"] = sum(first) * first.layout().grid().cell_volume();
+  const DensityMoments moments = density_moments(last);
+  q["final_mass"] = moments.mass;
+  for (std::size_t d = 0; d < moments.mean.size(); ++d) {
+    q[axis_names("mean", dim)[d]] = moments.mean[d];
+    q[axis_names("variance", dim)[d]] = moments.variance[d];
+  }
   if (!paths_.is_null()) r["paths"] = paths_;
   nlohmann::ordered_json e = nlohmann::ordered_json::object();
   if (errors_.points > 0) {
@@ -258,14 +287,9 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
                    errors_.l1 / errors_.reference_l1, errors_.linf, final_.mean_l1());
   }
   if (phi_) e["value"] = value_error_;
-  if (objective_ != 0) e["objective"] = std::fabs(figures.objective() / objective_ - 1);
-  if (distance_ > 0) e["distance"] = std::fabs(q["distance"].get<double>() / distance_ - 1);
+  if (objective_ != 0 && std::isfinite(objective)) e["objective"] = std::fabs(objective / objective_ - 1);
   r["errors"] = e;
   r["expected"] = expected_.report();
-  run.log().info("objective {:.8g} (feasible iterate {:.8g}{}), mass error {:.1e}, {} iterations on the finest grid, {:.0f} bytes a space-time point",
-                 figures.objective(), figures.feasible_objective,
-                 std::isfinite(figures.lower_bound) ? fmt::format(", lower bound {:.8g}", figures.lower_bound) : "", figures.mass_error,
-                 solver.efforts().back().iterations, static_cast<double>(bytes) / points);
 }
 
 }  // namespace wasserflow

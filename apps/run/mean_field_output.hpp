@@ -14,34 +14,42 @@
 
 namespace wasserflow {
 
+/// Levels over time of an answer.
+struct MeanFieldAnswer {
+  Field rho, phi;        ///< at `nodes`, at `value_times`
+  std::vector<Field> m;  ///< at `middles`, one an axis
+  std::vector<double> nodes, middles, value_times;
+  double viscosity = 0;
+};
+/// @note Collective.
+MeanFieldAnswer answer(MeanFieldScheme& scheme);
+MeanFieldAnswer answer(MeanFieldFixedPoint& game);
+
 class MeanFieldOutput {
  public:
   MeanFieldOutput() = default;
-  /// Reads [output], [reference] and [trajectories]. Throws InputError at the key at fault.
-  MeanFieldOutput(const Parameters& root, const MeanFieldInput& input);
+  /// Reads [output], and [trajectories] of `parent`. Throws InputError at the key at fault. `input` outlives the object.
+  MeanFieldOutput(const Parameters& output, const Parameters& parent, const MeanFieldInput& input);
+  /// Reads [reference].
+  void read_reference(const Parameters& root);
 
   /// A density of a sequence of minimising movements.
   /// @note Collective.
   void movement(Run& run, int step, const Field& rho);
   /// Fields, errors and paths of a solved problem.
   /// @note Collective.
-  void solution(Run& run, MeanFieldScheme& scheme);
+  void solution(Run& run, const MeanFieldAnswer& answer);
   /// Entries of report.json, also of a run that was stopped.
   /// @note Collective.
   void report(Run& run, MeanFieldSolver& solver, bool solved);
+  /// Masses and moments of an answer, errors and expected figures.
+  /// @note Collective.
+  void report_density(Run& run, const Field& first, const Field& last, double objective);
 
  private:
-  /// Levels over time of an answer.
-  struct Solution {
-    Field rho, phi;
-    std::vector<Field> m;
-    std::vector<double> nodes, middles, value_times;
-  };
-  Solution take(MeanFieldScheme& scheme) const;
-  void save(Run& run, const Solution& s) const;
-  void compare_all(const Solution& s);
-  void trace(Run& run, const MeanFieldProblem& problem, const Solution& s);
-  nlohmann::ordered_json distances(const MeanFieldFigures& figures, double mass) const;
+  void save(Run& run, const MeanFieldAnswer& s) const;
+  void compare_all(const MeanFieldAnswer& s);
+  void trace(Run& run, const MeanFieldAnswer& s);
   bool wanted(const std::string& field) const;
 
   const MeanFieldInput* input_ = nullptr;
@@ -49,7 +57,7 @@ class MeanFieldOutput {
   std::vector<double> times_;
   std::vector<std::string> fields_;
   FunctionPtr rho_, phi_;
-  double objective_ = 0, distance_ = 0;  // exact ones; 0: not known
+  double objective_ = 0, distance_ = 0;  // exact; 0: not known
   ExpectedFigures expected_;
   std::optional<TrajectoryPlan> trajectories_;
   ErrorSums errors_, middle_, final_;

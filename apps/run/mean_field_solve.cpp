@@ -31,9 +31,8 @@ MeanFieldEffort unpack(const std::vector<double>& v) {
 }  // namespace
 
 MeanFieldSolver::MeanFieldSolver(const MeanFieldInput& input) : input_(input) {
-  MeanFieldProblem problem = input.problem(input.finest(), &warnings_);
-  rho_ = problem.initial.clone();
-  finest_ = input.make_scheme(std::move(problem));
+  finest_ = input.make_scheme(static_cast<int>(input.levels().size()) - 1);
+  rho_ = finest_->problem().initial.clone();
 }
 
 bool MeanFieldSolver::all_converged() const {
@@ -93,8 +92,7 @@ bool MeanFieldSolver::restore(Run& run) {
     c->load("start", rho_);
     next_movement(movement_);
   } else {
-    const SpaceTimeGrid& on = input_.levels()[static_cast<std::size_t>(level_)];
-    scheme_ = level_ + 1 == static_cast<int>(input_.levels().size()) ? std::move(finest_) : input_.make_scheme(input_.problem(on));
+    scheme_ = level_ + 1 == static_cast<int>(input_.levels().size()) ? std::move(finest_) : input_.make_scheme(level_);
     scheme_->start();
   }
   for (const auto& [name, field] : scheme_->state_fields()) c->load_levels("iterate." + name, *field);
@@ -108,7 +106,7 @@ void MeanFieldSolver::next_movement(int step) {
   if (step == 0 && finest_) {
     scheme_ = std::move(finest_);
   } else {
-    scheme_ = input_.make_scheme(input_.problem(input_.finest(), nullptr, &rho_));
+    scheme_ = input_.make_scheme(0, &rho_);
   }
   scheme_->start();
   if (!before) return;
@@ -175,7 +173,7 @@ bool MeanFieldSolver::solve_one(Run& run, const SpaceTimeGrid& on, bool resumed)
   if (stopped) return false;
   if (last_.reason == StopReason::Diverged)
     throw DivergedError(fmt::format("the iterates are not finite after {} iterations on the grid of {} cells and {} steps", last_.iterations,
-                                    fmt::join(on.grid.axes() | std::views::transform(&Axis::cells), " x "), on.steps));
+                                    fmt::join(on.layout->grid().axes() | std::views::transform(&Axis::cells), " x "), on.steps));
   const PdhgProgress end{last_.iterations, &last_.residuals, last_.weight, last_.step, last_.operator_passes, last_.weight_changes};
   if (shown != last_.iterations) row(run, end);
   position_ = position(end);
@@ -185,7 +183,7 @@ bool MeanFieldSolver::solve_one(Run& run, const SpaceTimeGrid& on, bool resumed)
                          last_.operator_passes,
                          std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
                          last_.reason == StopReason::Converged};
-  for (const Axis& axis : on.grid.axes()) effort.cells.push_back(axis.cells);
+  for (const Axis& axis : on.layout->grid().axes()) effort.cells.push_back(axis.cells);
   efforts_.push_back(effort);
   return true;
 }
@@ -214,7 +212,7 @@ std::optional<Status> MeanFieldSolver::solve(Run& run) {
         next = std::move(finest_);
       } else {
         try {
-          next = input_.make_scheme(input_.problem(on));
+          next = input_.make_scheme(level_);
         } catch (const InputError& e) {
           // Data that are given on the finest grid only, walls that a coarse grid cannot hold.
           run.log().info("no start from a coarser grid: {}", e.what());

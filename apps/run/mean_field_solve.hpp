@@ -37,7 +37,6 @@ class MeanFieldSolver {
 
   MeanFieldScheme& scheme() { return *scheme_; }
   const Field& density() const { return rho_; }  ///< [jko]: after the last step
-  const std::vector<std::string>& warnings() const { return warnings_; }
   const SolveReport& last() const { return last_; }
   const std::vector<MeanFieldEffort>& efforts() const { return efforts_; }
   bool all_converged() const;
@@ -53,7 +52,6 @@ class MeanFieldSolver {
 
   const MeanFieldInput& input_;
   MeanFieldSchemePtr scheme_, finest_;
-  std::vector<std::string> warnings_;
   Field rho_;  // [jko]: where the present step starts
   SolveReport last_;
   std::unique_ptr<IterationTable> table_;

@@ -99,11 +99,13 @@ tolerance = 1e-3
 struct Case {
   std::string name, problem;
   Words settings;
+  bool same_bits = true;  ///< on any number of ranks; else to rounding
 };
 
 const std::vector<Case> cases{
     {"transport", transport, {}},
     {"game", game, {}},
+    {"game, upwind", game, {"solver.scheme=\"upwind\"", "solver.max_iterations=200"}, false},
     {"unbalanced", unbalanced, {}},
     {"minimising movements", movements, {}},
 };
@@ -154,7 +156,7 @@ BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_the_ranks) {
             BOOST_TEST(std::fabs(a - b) <= 1e-12 * (1 + std::fabs(a)), ranks << " ranks, " << name << ": " << a << " and " << b);
           }
         BOOST_TEST(compared > 10);
-        BOOST_TEST((read_file(dir + "/1/history.csv") == read_file(dir + "/" + ranks + "/history.csv")), ranks);
+        if (c.same_bits) BOOST_TEST((read_file(dir + "/1/history.csv") == read_file(dir + "/" + ranks + "/history.csv")), ranks);
       }
     }
 }
@@ -184,7 +186,7 @@ BOOST_AUTO_TEST_CASE(a_run_that_was_stopped_equals_the_straight_one) {
       });
       if (stopped.code == 5) {
         BOOST_TEST(report(dir + "/stopped")["status"] == "time_limit");
-        const ProcessResult rest = solve(c, dir, "stopped", {"--restart"}, 2);
+        const ProcessResult rest = solve(c, dir, "stopped", {"--restart"}, c.same_bits ? 2 : 1);
         BOOST_TEST(ended(rest), rest.err);
         BOOST_TEST((read_file(dir + "/stopped/history.csv") == read_file(dir + "/straight/history.csv")), "history.csv after a signal");
         const Json a = report(dir + "/stopped"), b = report(dir + "/straight");
@@ -203,8 +205,57 @@ BOOST_AUTO_TEST_CASE(masses_are_kept_and_files_hold_no_negative_density) {
       write_file(dir + "/p.toml", c.problem);
       BOOST_TEST(ended(solve(c, dir, "run", {"--overwrite"})));
       const Json q = report(dir + "/run")["quantities"];
-      BOOST_TEST(q["mass_error"].get<double>() < (c.name == "game, upwind" ? 1e-2 : 1e-12));
+      BOOST_TEST(q["mass_error"].get<double>() < (c.name == "game, upwind" ? 1e-11 : 1e-12));
       BOOST_TEST(std::fabs(q["mass"].get<double>() - 1) < 1e-12);
       BOOST_TEST(std::fabs(q["final_mass"].get<double>() - (c.name == "unbalanced" ? 1.5 : 1)) < 1e-12);
     }
+}
+
+/// The Hamilton-Jacobi equation in reversed time, on the same grid and scheme.
+BOOST_AUTO_TEST_CASE(a_game_without_coupling_is_a_control_problem) {
+  const std::string dir = fresh_directory("mean_field_control");
+  const std::string grid = "diffusion = 0.05\n[grid]\nupper = 1.0\ncells = 32\nboundary = \"periodic\"\n";
+  const std::string hamiltonian = "[time]\nsteps = 10\nfinal = 0.5\n[hamiltonian]\ntype = \"formula\"\nH = \"(1 + 0.5*sin(2*pi*x))*px^2/2\"\n";
+  write_file(dir + "/mf.toml",
+             grid + hamiltonian +
+                 "[terminal]\ntype = \"potential\"\nV = \"cos(2*pi*x)\"\n[initial]\nrho = \"1 + 0*x\"\n[solver]\nscheme = \"upwind\"\n"
+                 "tolerance = 1e-11\nmax_iterations = 20000\n[output]\nfields = [\"phi\"]\n");
+  write_file(dir + "/hj.toml", grid + "nodes = \"center\"\n" + hamiltonian +
+                                   "[initial]\nphi = \"cos(2*pi*x)\"\n[solver]\nmethod = \"howard\"\ntolerance = 1e-12\n[output]\nevery = 1\n");
+  const ProcessResult a = run_app("wf-mean-field", {"mf.toml", "-o", "mf", "--log", "quiet"}, {.directory = dir});
+  BOOST_TEST(a.code == 0, a.err);
+  const ProcessResult b = run_app("wf-hamilton-jacobi", {"hj.toml", "-o", "hj", "--log", "quiet"}, {.directory = dir});
+  BOOST_TEST(b.code == 0, b.err);
+  // phi(., 0) of the game is phi(., T) of the control problem; with rho = 1 at the start the objective is its mean.
+  const ProcessResult read = run_process({"/usr/bin/python3", "-c",
+                                          "import h5py, numpy\n"
+                                          "a = h5py.File('mf/fields/000000.h5')['phi'][()]\n"
+                                          "b = h5py.File('hj/fields/000010.h5')['phi'][()]\n"
+                                          "print(abs(a - b).max(), b.mean())\n"},
+                                         {.directory = dir});
+  BOOST_TEST_REQUIRE(read.code == 0, read.err);
+  double difference = 1, mean = 0;
+  BOOST_TEST(std::sscanf(read.out.c_str(), "%lf %lf", &difference, &mean) == 2);
+  BOOST_TEST(difference < 1e-8);
+  const Json q = report(dir + "/mf")["quantities"];
+  BOOST_TEST(std::fabs(q["objective"].get<double>() - mean) < 1e-7);
+  BOOST_TEST(q["lower_bound"].get<double>() <= mean + 1e-10);
+}
+
+/// A game with a potential by its minimisation and by best responses, on the same grid and scheme.
+BOOST_AUTO_TEST_CASE(best_responses_reach_the_minimiser_of_a_game_with_a_potential) {
+  const std::string dir = fresh_directory("mean_field_game");
+  const std::string common =
+      "diffusion = 0.05\n[grid]\nupper = 1.0\ncells = 32\n[time]\nsteps = 8\n[initial]\nrho = \"exp(-(x-0.3)^2/0.05)\"\n[output]\nfields = "
+      "[\"rho\"]\n";
+  write_file(dir + "/potential.toml", common +
+                                          "[coupling]\ntype = \"power\"\ncoefficient = 0.25\n[terminal]\ntype = \"potential\"\nV = \"(x-0.7)^2\"\n"
+                                          "[solver]\nscheme = \"upwind\"\ntolerance = 1e-9\nmax_iterations = 20000\n");
+  write_file(dir + "/responses.toml", common + "[game]\nf = \"rho/2\"\ng = \"(x-0.7)^2\"\n[solver]\nscheme = \"fixed_point\"\ntolerance = 1e-10\n");
+  for (const char* name : {"potential", "responses"}) {
+    const ProcessResult r = run_app("wf-mean-field", {std::string(name) + ".toml", "-o", name, "--log", "quiet"}, {.directory = dir});
+    BOOST_TEST(r.code == 0, r.err);
+  }
+  const Json a = report(dir + "/potential")["quantities"], b = report(dir + "/responses")["quantities"];
+  for (const char* name : {"mean_x", "variance_x"}) BOOST_TEST(std::fabs(a[name].get<double>() - b[name].get<double>()) < 1e-6, name);
 }
