@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "grids/axis_swap.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/rearrangement.hpp"
@@ -86,6 +87,27 @@ Matrix optimal_matrix(const Matrix& s0, const Matrix& s1) {
   return a;
 }
 
+/// The rearrangement that begins with the x axis.
+struct SwappedRearrangement {
+  explicit SwappedRearrangement(const LayoutPtr& layout) : swap(layout), mu(swap.swapped()), nu(swap.swapped()) {
+    for (int d = 0; d < layout->dim(); ++d) origins.emplace_back(swap.swapped());
+  }
+  AxisSwap swap;
+  Field mu, nu;
+  std::vector<Field> origins;
+
+  Rearrangement measure(const Field& from, const Field& to, const std::vector<Field>& origins_of_from) {
+    swap.apply(from, mu);
+    swap.apply(to, nu);
+    for (std::size_t d = 0; d < origins.size(); ++d) {
+      // Axis 0 is the slow one here, and the other way round.
+      const std::size_t other = d == 0 ? origins.size() - 1 : d + 1 == origins.size() ? 0 : d;
+      swap.apply(origins_of_from[other], origins[d]);
+    }
+    return rearrangement(mu, nu, &origins);
+  }
+};
+
 }  // namespace
 
 struct BackAndForth::State {
@@ -93,7 +115,8 @@ struct BackAndForth::State {
   BackAndForthParameters parameters;
   AscentLevels grids;
   double mass = 1;
-  bool checked = false;  ///< there are bounds
+  std::unique_ptr<SwappedRearrangement> swapped;  ///< made when it is first needed
+  bool checked = false;                           ///< there are bounds
   std::function<bool(const W2Progress&)> monitor;
 
   void start(AscentLevel& level, bool from_moments) const;
@@ -224,7 +247,16 @@ void BackAndForth::State::bounds(AscentLevel& level, W2Result& result) {
   PlanFigures plan;
   level.pushforward.apply(level.phi, level.rho0, 1, level.pushed, &plan, &level.origins);
   const Rearrangement rest = rearrangement(level.pushed, level.rho1, &level.origins);
-  const double upper = 2 * plan.cost + 2 * rest.turn + rest.square;
+  double completion = 2 * rest.turn + rest.square;
+  const SlabLayout& layout = *level.layout;
+  if (layout.dim() > 1 && layout.grid().cells(0) >= layout.ranks() &&
+      2 * plan.cost + completion - 2 * lower > parameters.tolerance * (2 * plan.cost + completion)) {
+    // Where the map jumps along one axis it is better to begin with another one.
+    if (!swapped) swapped = std::make_unique<SwappedRearrangement>(level.layout);
+    const Rearrangement other = swapped->measure(level.pushed, level.rho1, level.origins);
+    completion = std::min(completion, 2 * other.turn + other.square);
+  }
+  const double upper = 2 * plan.cost + completion;
   // Bounds of one number, whichever iterate gave them.
   result.lower = checked ? std::max(result.lower, 2 * lower) : 2 * lower;
   result.upper = checked ? std::min(result.upper, upper) : upper;

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+#include "grids/axis_swap.hpp"
 #include "grids/pointwise.hpp"
 #include "grids/quadratic_interpolation.hpp"
 #include "grids/quadratic_transform.hpp"
@@ -140,5 +141,19 @@ BOOST_AUTO_TEST_CASE(interpolation_from_the_coarse_grid_is_exact_for_quadratics)
     Field out(fine);
     QuadraticInterpolation(coarse, fine).apply(exact, out);
     BOOST_TEST(largest_difference(out, all) < 1e-12 * max_abs(all));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(axes_change_places) {
+  for (const std::vector<int>& cells : {std::vector<int>{19, 23}, {9, 5, 21}}) {
+    const LayoutPtr layout = box(cells);
+    AxisSwap swap(layout);
+    const auto f = [](double a, double b, double c) { return 1 + 10 * a + 100 * b + 1000 * c; };
+    const bool three = cells.size() == 3;
+    const Field u = field(layout, f);
+    const Field exact = field(swap.swapped(), [&](double x, double y, double z) { return three ? f(z, y, x) : f(y, x, 0); });
+    Field v(swap.swapped());
+    swap.apply(u, v);
+    BOOST_TEST(largest_difference(v, exact) < 1e-11);
   }
 }
