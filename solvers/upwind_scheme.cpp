@@ -118,6 +118,8 @@ UpwindScheme::UpwindScheme(MeanFieldProblem problem, const UpwindOptions& option
   if (cost.splitting() == Splitting::LaxFriedrichs && *std::max_element(options.alpha.begin(), options.alpha.end()) == 0)
     throw InputError(fmt::format("the Hamiltonian '{}' has no upwind sides: the upwind scheme needs bounds of |dH/dp| as numerical speeds",
                                  cost.terms().hamiltonian.kinetic->name()));
+  if (cost.terms().obstacle && problem_.viscosity > 0)
+    throw InputError("with diffusion the momenta of the upwind scheme cannot hold mass back from an obstacle: take the staggered scheme");
   if (cost.has_reaction()) throw InputError("the upwind scheme has no reaction flux: unbalanced problems are for the staggered scheme");
 
   std::vector<double> times;

@@ -29,7 +29,8 @@ struct UpwindOptions {
 class UpwindScheme final : public MeanFieldScheme {
  public:
   /// Binds problem.cost to the layout and the times. Throws InputError for boundaries that mass could leave through, for slopes that are not those of
-  /// the Hamiltonian's own splitting, and for reaction fluxes.
+  /// the Hamiltonian's own splitting, for Hamiltonians without upwind sides and numerical speeds, for reaction fluxes, and for obstacles with
+  /// viscosity (noise carries mass into them, and one-sided momenta cannot hold it back).
   /// @note Collective.
   explicit UpwindScheme(MeanFieldProblem problem, const UpwindOptions& options = {});
   ~UpwindScheme() override;

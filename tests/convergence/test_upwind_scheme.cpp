@@ -322,6 +322,34 @@ BOOST_AUTO_TEST_CASE(crowds_that_repel_each_other) {
   BOOST_TEST(f.feasible_objective / f.lower_bound - 1 < 3e-4);
 }
 
+// Around a wall with a hole: nothing enters it, and the way is longer than the straight one.
+BOOST_AUTO_TEST_CASE(obstacles) {
+  double objective[2];
+  for (bool wall : {false, true}) {
+    const MeanFieldCase c{{interval(0, 1, 24), interval(0, 1, 24)},
+                          8,
+                          1,
+                          0,
+                          quadratic + (wall ? "[mobility]\nobstacle = \"if(abs(x - 0.5) < 0.06 && y < 0.7, 1, -1)\"\n" : "") +
+                              "[coupling]\ntype = \"power\"\nexponent = 2\ncoefficient = 0.05\n[terminal]\ntype = \"potential\"\nV = \"4*((x - "
+                              "0.8)^2 + (y - 0.3)^2)\"\n",
+                          "if((x - 0.2)^2 + (y - 0.3)^2 < 0.02, 1, 0)"};
+    UpwindScheme scheme(test::mean_field(c));
+    const SolveReport r = test::solve(scheme, 3e-4, 5000);
+    const MeanFieldFigures f = scheme.figures();
+    report(fmt::format("wall {}", wall), r, f);
+    BOOST_TEST((r.reason == StopReason::Converged));
+    certified(f);
+    objective[wall] = f.lower_bound;
+    if (!wall) continue;
+    Field rho(scheme.problem().layout, c.steps + 1), inside(scheme.problem().layout);
+    scheme.density(rho);
+    fill(inside, 0, *make_formula("if(abs(x - 0.5) < 0.06 && y < 0.7, 1, 0)"), 0);
+    for (int n = 0; n <= c.steps; ++n) BOOST_TEST(dot(rho, inside, n, 0) == 0);
+  }
+  BOOST_TEST(objective[1] > 1.05 * objective[0]);
+}
+
 BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_the_number_of_ranks) {
   const MeanFieldCase c{
       {interval(0, 1, 24, Boundary::Periodic), interval(0, 1, 20)},
@@ -352,6 +380,11 @@ BOOST_AUTO_TEST_CASE(bad_problems_are_refused) {
   c.steps = 0;
   BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
   c.steps = 4;
-  c.file += "[unbalanced]\npenalty = 1\n";
+  const std::string plain = c.file;
+  c.file = plain + "[mobility]\nobstacle = \"0.01 - (x - 0.5)^2\"\n";
+  c.viscosity = 0.1;
+  BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
+  c.viscosity = 0;
+  c.file = plain + "[unbalanced]\npenalty = 1\n";
   BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
 }
