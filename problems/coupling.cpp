@@ -217,6 +217,7 @@ void Coupling::prox(const RowPoints& row, double gamma, double* v, double scale)
       limit(p, maximum.data());
       for (std::size_t i = 0; i < n; ++i) r[i] = std::min(r[i], maximum[i]);
     }
+    for (std::size_t i = 0; i < n; ++i) r[i] = a[i] == a[i] ? r[i] : a[i];  // what is not a number stays visible
     std::copy_n(r.data(), p.n, v + first);
   });
 }

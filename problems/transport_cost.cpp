@@ -247,6 +247,7 @@ void TransportCost::prox_chunk(const RowPoints& p, double sigma_rho, double sigm
   }
   if (terms_.mobility)
     for (std::size_t i = 0; i < n; ++i) r[i] = std::min(r[i], terms_.mobility->maximum());
+  for (std::size_t i = 0; i < n; ++i) r[i] = a[i] == a[i] ? r[i] : a[i];  // what is not a number stays visible
   if (blocks())
     for (std::size_t i = 0; i < n; ++i) r[i] *= rows.open[i];
   const auto out = pointers(m);

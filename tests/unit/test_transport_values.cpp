@@ -253,6 +253,22 @@ BOOST_AUTO_TEST_CASE(the_same_bits_wherever_a_point_stands) {
       }
 }
 
+BOOST_AUTO_TEST_CASE(what_is_not_a_number_stays_visible) {
+  for (const std::string& kinetic : {kinetics()[0], kinetics()[1]})
+    for (const std::string& rest : {std::string(), some_entropy, some_drift + some_weight}) {
+      const TransportCost cost = read("[hamiltonian]\n" + kinetic + rest, Splitting::LaxFriedrichs);
+      const LayoutPtr grid = layout();
+      Row row(cost, *grid, 3);
+      const auto rows = row.rows();
+      row.u0[5] = std::nan("");
+      row.u[0][70] = std::nan("");
+      cost.prox(row.p, 0.6, 0.9, row.u0.data(), rows.data());
+      BOOST_TEST(std::isnan(row.u0[5]));
+      if (kinetic == kinetics()[0]) BOOST_TEST(std::isnan(row.u[0][70]));
+      BOOST_TEST(std::isfinite(row.u0[6]));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(faults_in_problem_files) {
   const auto message = [](const std::string& text, Splitting s = Splitting::LaxFriedrichs) -> std::string {
     try {
