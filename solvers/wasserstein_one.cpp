@@ -14,6 +14,7 @@ namespace {
 
 constexpr double mass_tolerance = 1e-9, step_product = 0.99;
 constexpr int coarse_iterations = 2000;
+constexpr double spread = 1.6, first_gap = 2e-2;
 
 /// Mass of a density that must not be negative.
 double mass_of(const Field& rho, const char* what) {
@@ -63,7 +64,7 @@ W1Parameters W1Parameters::read(const Parameters& p) {
   s.gap = p.real("tolerance", "relative gap between the certified bounds at which the solve stops", s.gap, Range{0, 1, true, true});
   s.max_iterations = p.integer("max_iterations", "iterations on the finest grid", s.max_iterations, Range::at_least(1));
   s.check_every = p.integer("check_every", "iterations between evaluations of the bounds", s.check_every, Range::at_least(1));
-  s.step = p.real("step", "primal step in units of the root mean square of the flux of least L2 norm", s.step, Range::positive());
+  s.step = p.real("step", "primal step in units of the root mean square of the flux", s.step, Range::positive());
   s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
   s.coarsest = p.integer("coarsest", "start from coarser grids, down to this many cells along an axis; 0: from the grid itself", s.coarsest,
                          Range::nonnegative());
@@ -106,10 +107,20 @@ Pdhg WassersteinOne::engine(double tau, double gap, int iterations) const {
 
 void WassersteinOne::start_from_coarse() {
   coarse_.clear();
+  const auto set_step = [&](MinimalFlow& flow, double factor) {
+    const double scale = flow.rms_flux();
+    tau_ = scale > 0 ? factor * parameters_.step * scale : 1;
+  };
+  const auto solve = [&](MinimalFlow& flow, double gap) {
+    return engine(tau_, std::max(parameters_.gap, gap), coarse_iterations).solve(flow).iterations;
+  };
+  // The flux of least L2 norm is more spread than the answer, which a few iterations show.
   const auto begin = [&](MinimalFlow& flow) {
     flow.start();
-    const double scale = flow.rms_flux();
-    tau_ = scale > 0 ? parameters_.step * scale : 1;
+    set_step(flow, spread);
+    const int iterations = solve(flow, first_gap);
+    set_step(flow, 1);
+    return iterations;
   };
   std::vector<Field> sources;
   if (parameters_.coarsest > 0)
@@ -118,18 +129,25 @@ void WassersteinOne::start_from_coarse() {
       restrict_cells(sources.empty() ? fine_.divergence() : sources.back(), 0, f, 0);
       sources.push_back(std::move(f));
     }
-  if (sources.empty()) return begin(fine_);
+  if (sources.empty()) {
+    const int iterations = begin(fine_);
+    coarse_.push_back(level_of(fine_, *layout_, iterations));
+    fine_.reset();
+    return;
+  }
   std::unique_ptr<MinimalFlow> flow;
   for (; !sources.empty(); sources.pop_back()) {
     auto next = std::make_unique<MinimalFlow>(sources.back().layout_ptr(), parameters_.norm);
     next->divergence().copy_level(0, sources.back(), 0);
+    int iterations = 0;
     if (flow)
       refine(*flow, *next);
     else
-      begin(*next);
+      iterations = begin(*next);
     flow = std::move(next);
-    const SolveReport report = engine(tau_, std::max(parameters_.gap, parameters_.coarse_gap), coarse_iterations).solve(*flow);
-    coarse_.push_back(level_of(*flow, sources.back().layout(), report.iterations));
+    iterations += solve(*flow, parameters_.coarse_gap);
+    set_step(*flow, 1);
+    coarse_.push_back(level_of(*flow, sources.back().layout(), iterations));
   }
   refine(*flow, fine_);
 }

@@ -16,10 +16,10 @@ struct W1Parameters {
   double gap = 1e-4;           ///< stop when upper - lower <= gap * upper
   int max_iterations = 20000;  ///< on the finest grid
   int check_every = 5;         ///< iterations between evaluations of the gap
-  double step = 2.5;           ///< tau in units of the root mean square of the flux of least L2 norm; sigma = 0.99 / tau
+  double step = 1.6;           ///< tau in units of the root mean square of the flux, as far as it is known at the start; sigma = 0.99 / tau
   double relaxation = 1.9;     ///< of both iterates, in [1, 2)
   int coarsest = 32;           ///< start from coarser grids down to this many cells along an axis; 0: from the finest grid itself
-  double coarse_gap = 1e-3;    ///< relative gap on coarser grids
+  double coarse_gap = 3e-4;    ///< relative gap on coarser grids, if above gap
 
   /// Throws InputError naming the field and its interval.
   void validate() const;
@@ -45,7 +45,7 @@ struct [[nodiscard]] W1Result {
   double gap = 0;              ///< (upper - lower) / upper, 0 for equal densities
   int iterations = 0;          ///< on the finest grid
   double divergence_error = 0;  ///< max |div m - (source - target)| over max |source - target|
-  std::vector<W1Level> levels;  ///< coarsest first
+  std::vector<W1Level> levels;  ///< coarsest first; without coarser grids the first entry is the search for the step
 };
 
 struct W1Progress {

@@ -1,5 +1,5 @@
 // ranks: 1 2 4
-// timeout: 120
+// timeout: 300
 #define BOOST_TEST_MODULE wasserstein_one
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
