@@ -40,9 +40,9 @@ void EvolutionMarch::checkpoint(Run& run, MarchObserver& observer) {
   run.save_checkpoint(fields, data);
 }
 
-void EvolutionMarch::restore(Run& run, MarchObserver& observer) {
+bool EvolutionMarch::restore(Run& run, MarchObserver& observer) {
   const std::optional<Checkpoint> c = run.restart();
-  if (!c) return;
+  if (!c) return false;
   if (c->text("method") != method_)
     throw InputError(fmt::format("the checkpoint {} is of time.method = \"{}\"; only the number of ranks, solvers and limits may change at a restart",
                                  c->path(), c->text("method")));
@@ -70,6 +70,7 @@ void EvolutionMarch::restore(Run& run, MarchObserver& observer) {
   final_errors_ = ErrorSums::unpack(c->vector("final_errors"));
   observer.restore(*c);
   run.log().info("restart after step {}, at t = {:.6g}, from {}", step_, stepper_->time(), c->path());
+  return true;
 }
 
 ErrorSums EvolutionMarch::errors_now() {
@@ -119,7 +120,7 @@ void EvolutionMarch::history(Run& run, MarchObserver& observer, const StepReport
 }
 
 Status EvolutionMarch::march(Run& run, MarchObserver& observer, const nlohmann::ordered_json& expected) {
-  restore(run, observer);
+  const bool resumed = restore(run, observer);
   std::vector<Column> columns{{"step", 8}, {"time", 11, "{:.6g}"}, {"dt", 9, "{:.3g}"}, {"iter", 6}, {"max|F|/dt", 10}};
   for (Column& c : observer.table_columns()) columns.push_back(std::move(c));
   columns.push_back({"method", 14});
@@ -131,7 +132,7 @@ Status EvolutionMarch::march(Run& run, MarchObserver& observer, const nlohmann::
     error = errors_now();
     errors_.add(error);
   };
-  if (step_ == 0) {
+  if (!resumed) {
     save(run, observer);
     ErrorSums error;
     measure(std::nan(""), error);

@@ -47,7 +47,7 @@ class EvolutionMarch {
   Status march(Run& run, MarchObserver& observer, const nlohmann::ordered_json& expected);
 
  private:
-  void restore(Run& run, MarchObserver& observer);
+  bool restore(Run& run, MarchObserver& observer);  ///< false: there is nothing to restart from
   void checkpoint(Run& run, MarchObserver& observer);
   void save(Run& run, MarchObserver& observer);
   ErrorSums errors_now();
