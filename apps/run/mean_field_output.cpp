@@ -9,6 +9,7 @@
 #include "apps/run/initial_density.hpp"
 #include "grids/reduce.hpp"
 #include "solvers/flow_paths.hpp"
+#include "solvers/point_sampler.hpp"
 
 namespace wasserflow {
 namespace {
@@ -30,6 +31,7 @@ void level_at(const Field& from, const std::vector<double>& times, double t, Fie
 }
 
 const std::vector<std::string> field_names{"rho", "m", "phi"};
+constexpr double populated = 0.01;  // of the largest initial density: where paths start
 
 }  // namespace
 
@@ -185,7 +187,7 @@ void MeanFieldOutput::compare_all(const MeanFieldAnswer& s) {
 void MeanFieldOutput::trace(Run& run, const MeanFieldAnswer& s) {
   const LayoutPtr& layout = s.rho.layout_ptr();
   const auto timer = run.timers().scope("trajectories");
-  const double negligible = 1e-9 * max_abs(s.rho, 0);
+  const double negligible = 1e-3 * max_abs(s.rho, 0);  // m / rho is noise below
   const VelocitySource velocity = [&](int k, Field& v) {
     for (int d = 0; d < layout->dim(); ++d)
       for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
@@ -193,9 +195,19 @@ void MeanFieldOutput::trace(Run& run, const MeanFieldAnswer& s) {
         v.level(d)[i] = rho > negligible ? s.m[static_cast<std::size_t>(d)].level(k)[i] / rho : 0.0;
       }
   };
-  const std::vector<Trajectory> found = flow_paths(layout, s.nodes, s.viscosity, velocity, trajectories_->starts, trajectories_->options);
+  // Where there is nobody at the start nobody sets out.
+  Field start(layout);
+  start.copy_level(0, s.rho, 0);
+  start.exchange_ghosts();
+  std::vector<double> there;
+  PointSampler(*layout).sample(start, 1, trajectories_->starts, there);
+  const double least = populated * max_abs(start);
+  std::vector<Trajectory::Point> starts;
+  for (std::size_t i = 0; i < there.size(); ++i)
+    if (there[i] > least) starts.push_back(trajectories_->starts[i]);
+  const std::vector<Trajectory> found = flow_paths(layout, s.nodes, s.viscosity, velocity, starts, trajectories_->options);
   write_trajectories(run.comm(), run.directory() + "/trajectories", found, layout->dim(), trajectories_->samples);
-  paths_ = {{"count", trajectories_->starts.size()}, {"mean_cost", mean_cost(run.comm(), found).mean}};
+  paths_ = {{"count", starts.size()}, {"mean_cost", mean_cost(run.comm(), found).mean}};
 }
 
 void MeanFieldOutput::solution(Run& run, const MeanFieldAnswer& s) {
