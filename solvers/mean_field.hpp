@@ -31,6 +31,7 @@ struct MeanFieldProblem {
   std::shared_ptr<NonlocalPotential> nonlocal;  ///< W *, null when there is none
   Field initial;                                ///< rho_0, one level, >= 0
   std::optional<Field> final_density;           ///< rho_T, of the mass of rho_0 (unbalanced problems: any); without it the end is free
+  bool positive = false;                        ///< staggered scheme: its positive, diffusive variant (solvers/staggered_operator.hpp)
   double speed = 0;                             ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon
   double dt() const { return horizon / steps; }
   double speed_scale() const;

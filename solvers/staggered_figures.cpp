@@ -42,6 +42,12 @@ void StaggeredScheme::start_from(MeanFieldScheme& other) {
     prolong(coarse->x_.z, x_.z, TimeSamples::HalfTimes);
     prolong(coarse->y_.z, y_.z, TimeSamples::HalfTimes);
   }
+  for (std::size_t k = 0; k < y_.late.size(); ++k) {
+    if (coarse->y_.late.empty()) throw InternalError("the positive variant starts from the positive variant");
+    prolong(coarse->y_.late[k].rho, y_.late[k].rho, TimeSamples::HalfTimes);
+    for (int d = 0; d < dim_; ++d) prolong(coarse->y_.late[k].m[index(d)], y_.late[k].m[index(d)], TimeSamples::HalfTimes);
+    if (y_.z) prolong(coarse->y_.late[k].z, y_.late[k].z, TimeSamples::HalfTimes);
+  }
   if (y_.end) {  // = G'(rho(T)) / dt
     prolong(coarse->y_.end, y_.end, TimeSamples::One);
     const double scale = coarse->problem_.dt() / problem_.dt();
@@ -136,11 +142,12 @@ void StaggeredScheme::value(Field& phi) {
   if (problem_.nonlocal) std::swap(y_.rho, pull_);
 }
 
-void StaggeredScheme::positive_row(const StaggeredState& x, const RowPoints& p) {
-  operator_.interpolation_row(x, p.level, p.offset, p.n, v_[0], v_.data() + 1);
+void StaggeredScheme::positive_row(const StaggeredState& x, const RowPoints& p, int which) {
+  operator_.interpolation_row(x, p.level, p.offset, p.n, v_[0], v_.data() + 1, which);
+  const CentredState& from = copy(which);
   if (x.z) std::copy_n(x.z.level(p.level) + p.offset, p.n, v_.back());
   for (int c = 0; c <= slots_; ++c) {
-    const Field& dual = c == 0 ? y_.rho : c <= dim_ ? y_.m[index(c - 1)] : y_.z;
+    const Field& dual = c == 0 ? from.rho : c <= dim_ ? from.m[index(c - 1)] : from.z;
     const double* y = dual.level(p.level) + p.offset;
     for (int i = 0; i < p.n; ++i) {
       v_[index(c)][i] *= c == 0 ? 1 : -speed_;
@@ -153,7 +160,7 @@ void StaggeredScheme::positive_row(const StaggeredState& x, const RowPoints& p) 
 MeanFieldFigures StaggeredScheme::figures() {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
-  const double cell = layout.grid().cell_volume(), unit = problem_.dt() * cell;
+  const double cell = layout.grid().cell_volume(), unit = problem_.dt() * cell * operator_.share();
   const int steps = problem_.steps;
   MeanFieldFigures out;
   out.lower_bound = -std::numeric_limits<double>::infinity();
@@ -164,9 +171,9 @@ MeanFieldFigures StaggeredScheme::figures() {
   ExactSum sums[Count];
   std::vector<double> energy(terms_.size()), kinetic(terms_.size());
   for (int level = 0; level < steps; ++level) {
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = row(r, level);
-      positive_row(x_, p);
+    for (int k = 0; k < layout.rows() * operator_.copies(); ++k) {
+      const RowPoints p = row(k % layout.rows(), level);
+      positive_row(x_, p, k / layout.rows());
       cost.energy(p, u_[0], u_.data() + 1, energy.data(), kinetic.data());
       add_row(sums[Kinetic], layout, kinetic.data(), p.n);
       for (int i = 0; i < p.n; ++i) energy[index(i)] -= kinetic[index(i)];
@@ -201,7 +208,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   ExactSum::reduce(layout.comm(), sums);
   out.kinetic = unit * sums[Kinetic].value();
   out.running = unit * sums[Running].value();
-  out.interaction = unit * sums[Interaction].value();
+  out.interaction = problem_.dt() * cell * sums[Interaction].value();
   out.terminal = cell * sums[End].value();
   out.feasible_objective = unit * sums[Feasible].value() + out.interaction + cell * sums[FeasibleEnd].value();
 

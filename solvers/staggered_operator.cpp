@@ -13,6 +13,7 @@ std::size_t index(int i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 void StaggeredOperator::Combination::add(double factor, const double* level) {
+  if (factor == 0) return;
   for (int k = 0; k < terms; ++k)
     if (base[index(k)] == level) {
       c[index(k)] += factor;
@@ -76,6 +77,7 @@ StaggeredOperator::StaggeredOperator(LayoutPtr layout, const Setting& setting)
 
 double StaggeredOperator::norm_squared() const {
   // Rows of K K^T: means of two nodes, 1; with the weighted end Gershgorin's circle of the last node (see the header for M).
+  if (setting_.positive) return setting_.free_end ? 1 + 0.5 / end_weight_ : 1;
   return setting_.free_end ? 1 + 0.25 / end_weight_ + 0.25 / std::sqrt(end_weight_) : 1;
 }
 
@@ -92,6 +94,13 @@ CentredState StaggeredOperator::make_centred() const {
   y.rho = Field(layout_, setting_.steps);
   for (int d = 0; d < dim_; ++d) y.m.emplace_back(layout_, setting_.steps);
   if (setting_.reaction) y.z = Field(layout_, setting_.steps);
+  if (setting_.positive) {
+    CentredState late;
+    late.rho = Field(layout_, setting_.steps);
+    for (int d = 0; d < dim_; ++d) late.m.emplace_back(layout_, setting_.steps);
+    if (setting_.reaction) late.z = Field(layout_, setting_.steps);
+    y.late.push_back(std::move(late));
+  }
   if (setting_.free_end) y.end = Field(layout_);
   return y;
 }
@@ -109,6 +118,7 @@ void StaggeredOperator::exchange(CentredState& y) const {
     y.rho.exchange_ghosts();
     if (y.end) y.end.exchange_ghosts();
   }
+  for (CentredState& late : y.late) exchange(late);
 }
 
 StaggeredOperator::Place StaggeredOperator::place(std::ptrdiff_t offset, int n) const {
@@ -148,7 +158,9 @@ void StaggeredOperator::add_adjoint_node(const CentredState& y, int node, double
   if (node == 0 || node > last_free()) return;
   const bool end = node == setting_.steps;
   const double f = end ? factor / end_weight_ : factor;
-  to.add(0.5 * f, y.rho.level(node - 1));
+  // The interval before the node, and the one behind it: in the positive variant the late copy sees the first, the other one the second.
+  const CentredState& before = y.late.empty() ? y : y.late[0];
+  to.add(0.5 * f, before.rho.level(node - 1));
   if (end)
     to.add(f, y.end.level());
   else
@@ -222,10 +234,12 @@ void StaggeredOperator::adjoint_continuity_row(const CentredState& y, int level,
   add_adjoint_node(y, level, -1 / setting_.dt, time);
   time.row(offset, n, out);
   // Faces hold means of two cells, so that differences of faces are central differences of cells.
-  for (int d = 0; d < dim_; ++d) {
-    const double* const m = y.m[index(d)].level(level);
+  for (int k = 0; k < dim_ * copies(); ++k) {
+    const int d = k % dim_;
+    const CentredState& copy = k < dim_ ? y : y.late[0];
+    const double* const m = copy.m[index(d)].level(level);
     const double* const here = m + offset;
-    const double f = 0.5 * setting_.speed * inverse_h_[index(d)];
+    const double f = 0.5 * share() * setting_.speed * inverse_h_[index(d)];
     const auto add = [&](const double* up, const double* down, int begin, int end) {  // null beyond a no-flux end
       if (up && down)
         for (int i = begin; i < end; ++i) out[i] += f * (up[i - begin] - down[i - begin]);
@@ -251,17 +265,23 @@ void StaggeredOperator::adjoint_continuity_row(const CentredState& y, int level,
     if (v.terms > 0) add_laplacian(v, at, offset, n, -setting_.viscosity, out);
   }
   if (setting_.reaction) {
-    const double* const z = y.z.level(level) + offset;
-    for (int i = 0; i < n; ++i) out[i] -= setting_.speed * z[i];
+    for (int k = 0; k < copies(); ++k) {
+      const double* const z = (k == 0 ? y : y.late[0]).z.level(level) + offset;
+      const double f = share() * setting_.speed;
+      for (int i = 0; i < n; ++i) out[i] -= f * z[i];
+    }
   }
 }
 
-void StaggeredOperator::interpolation_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* __restrict rho,
-                                          double* const* m) const {
+void StaggeredOperator::interpolation_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* __restrict rho, double* const* m,
+                                          int copy) const {
   const Place at = place(offset, n);
   const double* const before = x.rho.level(level) + offset;
   const double* const after = x.rho.level(level + 1) + offset;
-  for (int i = 0; i < n; ++i) rho[i] = 0.5 * (before[i] + after[i]);
+  if (setting_.positive)
+    std::copy_n(copy == 0 ? before : after, n, rho);
+  else
+    for (int i = 0; i < n; ++i) rho[i] = 0.5 * (before[i] + after[i]);
   for (int d = 0; d < dim_; ++d) {
     const double* const faces = x.m[index(d)].level(level);
     const double* const high = faces + offset;
@@ -299,7 +319,7 @@ void StaggeredOperator::adjoint_node_row(const CentredState* y, const Field* phi
 void StaggeredOperator::adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n,
                                          double* __restrict out) const {
   const Place at = place(offset, n);
-  const double half = y ? 0.5 : 0, f = phi ? setting_.speed * inverse_h_[index(d)] : 0;
+  const double half = y ? 0.5 * share() : 0, f = phi ? setting_.speed * inverse_h_[index(d)] : 0;
   // K^T takes the mean of two cells, -A^T phi the difference of two.
   const double* const m = y ? y->m[index(d)].level(level) : phi->level(level);
   const double* const p = phi ? phi->level(level) : m;
@@ -317,6 +337,17 @@ void StaggeredOperator::adjoint_face_row(const CentredState* y, const Field* phi
     write(offset, at.up[index(d)], 0, n);
   } else {
     std::fill_n(out, n, 0.0);
+  }
+  if (!y || y->late.empty()) return;
+  const double* const late = y->late[0].m[index(d)].level(level);
+  const auto add = [&](std::ptrdiff_t here, std::ptrdiff_t above, int begin, int end) {
+    for (int i = begin; i < end; ++i) out[i] += half * (late[here + i - begin] + late[above + i - begin]);
+  };
+  if (d == 0) {
+    add(offset, offset + 1, 0, n - 1);
+    if (at.has_right) add(offset + n - 1, at.right, n - 1, n);
+  } else if (at.has_up[index(d)]) {
+    add(offset, at.up[index(d)], 0, n);
   }
 }
 

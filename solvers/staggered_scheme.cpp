@@ -16,7 +16,8 @@ std::size_t index(int i) { return static_cast<std::size_t>(i); }
 StaggeredOperator::Setting setting_of(const MeanFieldProblem& p) {
   p.validate();
   if (p.cost->splitting() != Splitting::LaxFriedrichs) throw InternalError("staggered grids take a cost with central slots");
-  return {p.steps, p.dt(), p.viscosity, p.theta, !p.final_density, p.cost->has_reaction(), p.speed_scale()};
+  if (p.positive && p.nonlocal) throw InputError("the positive variant of the staggered scheme has no nonlocal interaction");
+  return {p.steps, p.dt(), p.viscosity, p.theta, !p.final_density, p.cost->has_reaction(), p.positive, p.speed_scale()};
 }
 
 std::vector<double> middles(const MeanFieldProblem& p) {
@@ -115,9 +116,13 @@ std::vector<Field*> StaggeredScheme::primal() {
 }
 
 std::vector<Field*> StaggeredScheme::dual() {
-  std::vector<Field*> fields{&y_.rho};
-  for (Field& m : y_.m) fields.push_back(&m);
-  if (y_.z) fields.push_back(&y_.z);
+  std::vector<Field*> fields;
+  for (int k = 0; k < operator_.copies(); ++k) {
+    CentredState& y = copy(k);
+    fields.push_back(&y.rho);
+    for (Field& m : y.m) fields.push_back(&m);
+    if (y.z) fields.push_back(&y.z);
+  }
   if (y_.end) fields.push_back(&y_.end);
   return fields;
 }
@@ -134,6 +139,11 @@ std::vector<std::pair<std::string, Field*>> StaggeredScheme::state_fields() {
     fields.emplace_back("dual_source", &y_.z);
   }
   if (y_.end) fields.emplace_back("dual_end", &y_.end);
+  for (CentredState& late : y_.late) {
+    fields.emplace_back("late_rho", &late.rho);
+    for (int d = 0; d < dim_; ++d) fields.emplace_back(std::string("late_m_") + axis[d], &late.m[index(d)]);
+    if (late.z) fields.emplace_back("late_source", &late.z);
+  }
   return fields;
 }
 
@@ -147,6 +157,11 @@ std::size_t StaggeredScheme::bytes() const {
   }
   add(y_.rho);
   for (const Field& m : y_.m) add(m);
+  for (const CentredState& late : y_.late) {
+    add(late.rho);
+    for (const Field& m : late.m) add(m);
+    add(late.z);
+  }
   for (const Field* f : {&y_.z, &y_.end, &phi_, &pull_, &given_, &problem_.initial}) add(*f);
   if (problem_.final_density) add(*problem_.final_density);
   return doubles * sizeof(double);
@@ -205,14 +220,13 @@ double StaggeredScheme::primal_error(double tau, double relaxation) {
   const double end = operator_.end_weight(), f = 1 / (tau * (2 - relaxation)), factor = f * f;
   for (int level = 0; level < problem_.steps; ++level) {
     if (level < operator_.last_free()) square(sums[0], x_.rho, &ahead_.rho, level + 1, level + 1 == problem_.steps ? end * factor : factor);
-    square(sums[1], y_.rho, nullptr, level, 1);
-    for (int d = 0; d < dim_; ++d) {
-      square(sums[0], x_.m[index(d)], &ahead_.m[index(d)], level, factor);
-      square(sums[1], y_.m[index(d)], nullptr, level, 1);
-    }
-    if (x_.z) {
-      square(sums[0], x_.z, &ahead_.z, level, factor);
-      square(sums[1], y_.z, nullptr, level, 1);
+    for (int d = 0; d < dim_; ++d) square(sums[0], x_.m[index(d)], &ahead_.m[index(d)], level, factor);
+    if (x_.z) square(sums[0], x_.z, &ahead_.z, level, factor);
+    for (int k = 0; k < operator_.copies(); ++k) {
+      const CentredState& y = copy(k);
+      square(sums[1], y.rho, nullptr, level, operator_.share());
+      for (const Field& m : y.m) square(sums[1], m, nullptr, level, operator_.share());
+      if (y.z) square(sums[1], y.z, nullptr, level, operator_.share());
     }
   }
   if (y_.end) square(sums[1], y_.end, nullptr, 0, 1 / end);
@@ -227,16 +241,18 @@ double StaggeredScheme::dual_step(double sigma, double relaxation, bool measure)
   operator_.exchange_for_interpolation(ahead_);
   sigma_ = sigma;
   ExactSum sums[2];  // (y+ - y)^2, (K x)^2
-  const double inverse = 1 / sigma, per_speed = 1 / speed_;
-  for (int level = 0; level < problem_.steps; ++level)
+  const double inverse = 1 / sigma, per_speed = 1 / speed_, share = operator_.share();
+  for (int line = 0; line < problem_.steps * operator_.copies(); ++line)
     for (int r = 0; r < layout.rows(); ++r) {
+      const int level = line % problem_.steps, which = line / problem_.steps;
+      CentredState& dual_copy = copy(which);
       const RowPoints p = row(r, level);
       double* y[5];
-      y[0] = y_.rho.level(level) + p.offset;
-      for (int d = 0; d < dim_; ++d) y[1 + d] = y_.m[index(d)].level(level) + p.offset;
-      operator_.interpolation_row(ahead_, level, p.offset, p.n, v_[0], v_.data() + 1);
+      y[0] = dual_copy.rho.level(level) + p.offset;
+      for (int d = 0; d < dim_; ++d) y[1 + d] = dual_copy.m[index(d)].level(level) + p.offset;
+      operator_.interpolation_row(ahead_, level, p.offset, p.n, v_[0], v_.data() + 1, which);
       if (y_.z) {
-        y[1 + dim_] = y_.z.level(level) + p.offset;
+        y[1 + dim_] = dual_copy.z.level(level) + p.offset;
         std::copy_n(ahead_.z.level(level) + p.offset, p.n, v_.back());
       }
       for (int c = 0; c <= slots_; ++c) {
@@ -255,10 +271,10 @@ double StaggeredScheme::dual_step(double sigma, double relaxation, bool measure)
         if (measure) {
           for (int i = 0; i < p.n; ++i) {
             const double d = sigma * (v[i] - unit * u[i]);
-            terms_[index(i)] = d * d;
+            terms_[index(i)] = share * (d * d);
           }
           add_row(sums[0], layout, terms_.data(), p.n);
-          for (int i = 0; i < p.n; ++i) terms_[index(i)] = v[i] * v[i];
+          for (int i = 0; i < p.n; ++i) terms_[index(i)] = share * (v[i] * v[i]);
           add_row(sums[1], layout, terms_.data(), p.n);
         }
         for (int i = 0; i < p.n; ++i) dual[i] += move * (v[i] - unit * u[i]);

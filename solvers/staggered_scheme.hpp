@@ -64,7 +64,8 @@ class StaggeredScheme final : public MeanFieldScheme {
   void add_interaction();
   void copy_ends();
   /// Rows of V = prox(y / sigma + K x) at a row: rho, flux and source in physical units and the signs of the cost.
-  void positive_row(const StaggeredState& x, const RowPoints& p);
+  void positive_row(const StaggeredState& x, const RowPoints& p, int copy = 0);
+  CentredState& copy(int k) { return k == 0 ? y_ : y_.late[0]; }
   RowPoints row(int r, int level) const;
   double value_equation_residual();
   /// Root mean square over space-time of what was summed.

@@ -178,6 +178,26 @@ BOOST_AUTO_TEST_CASE(ranks_do_not_matter) {
     }
 }
 
+// Two copies of the density: less below 0, at the price of diffusion.
+BOOST_AUTO_TEST_CASE(positive_variant) {
+  const LayoutPtr layout = line(64);
+  double least[2], variance[2];
+  for (bool positive : {false, true}) {
+    MeanFieldProblem problem = test::mean_field(layout, {.steps = 32}, test::gaussian({0.4}, {0.0064}), test::gaussian({0.6}, {0.0064}));
+    problem.positive = positive;
+    auto run = test::solve(std::move(problem), 1e-5);
+    BOOST_TEST((run.report.reason == StopReason::Converged));
+    BOOST_TEST(run.figures.mass_error < 1e-12);
+    BOOST_TEST(std::fabs(run.figures.objective() / 0.02 - 1) < (positive ? 3e-2 : 1e-3));
+    Field rho(layout, 33);
+    run.scheme->density(rho);
+    least[positive] = run.figures.least_density;
+    variance[positive] = test::second_moment(rho, 16) - 0.25;
+  }
+  BOOST_TEST(least[1] > 0.5 * least[0]);
+  BOOST_TEST(variance[1] > variance[0]);
+}
+
 BOOST_AUTO_TEST_CASE(refusals) {
   const LayoutPtr layout = line(16);
   const auto flat = [](double, double, double) { return 1.0; };

@@ -20,6 +20,7 @@ struct Case {
   bool free_end;
   double nu, theta;
   bool reaction;
+  bool positive = false;
 };
 
 std::vector<Case> cases() {
@@ -32,6 +33,8 @@ std::vector<Case> cases() {
             if (nu == 0 && theta == 1) continue;
             all.push_back({dim, b, end, nu, theta, (static_cast<int>(end) + dim + (nu > 0 ? 1 : 0)) % 2 == 0});
           }
+  for (bool end : {false, true})  // the variant with two copies
+    for (int dim : {1, 2, 3}) all.push_back({dim, Boundary::NoFlux, end, 0.1, 0.5, end, true});
   return all;
 }
 
@@ -46,7 +49,8 @@ Grid box(int dim, Boundary last) {
 }
 
 StaggeredOperator make(const Case& c, int steps = 5) {
-  return StaggeredOperator(make_layout(MPI_COMM_WORLD, box(c.dim, c.boundary)), {steps, 0.7 / steps, c.nu, c.theta, c.free_end, c.reaction, 1.3});
+  return StaggeredOperator(make_layout(MPI_COMM_WORLD, box(c.dim, c.boundary)),
+                           {steps, 0.7 / steps, c.nu, c.theta, c.free_end, c.reaction, c.positive, 1.3});
 }
 
 /// Values that depend on the place in the grid, not on the cut into ranks.
@@ -89,6 +93,11 @@ CentredState random_centred(StaggeredOperator& a, unsigned seed) {
   for (std::size_t d = 0; d < y.m.size(); ++d) randomise(y.m[d], seed + 1 + static_cast<unsigned>(d));
   if (y.z) randomise(y.z, seed + 5);
   if (y.end) randomise(y.end, seed + 6);
+  for (CentredState& late : y.late) {
+    randomise(late.rho, seed + 7);
+    for (std::size_t d = 0; d < late.m.size(); ++d) randomise(late.m[d], seed + 8 + static_cast<unsigned>(d));
+    if (late.z) randomise(late.z, seed + 12);
+  }
   return y;
 }
 
@@ -136,12 +145,19 @@ BOOST_AUTO_TEST_CASE(adjoints) {
         double* m[3];
         for (int d = 0; d < l.dim(); ++d) m[d] = kx.m[static_cast<std::size_t>(d)].level(level) + p.offset;
         a.interpolation_row(x, level, p.offset, p.n, kx.rho.level(level) + p.offset, m);
+        if (!c.positive) continue;
+        for (int d = 0; d < l.dim(); ++d) m[d] = kx.late[0].m[static_cast<std::size_t>(d)].level(level) + p.offset;
+        a.interpolation_row(x, level, p.offset, p.n, kx.late[0].rho.level(level) + p.offset, m, 1);
       }
     const double aphi = -against_sweep(a, x, nullptr, &phi), phia = inner(ax, phi);
     BOOST_TEST(std::fabs(aphi - phia) < 1e-11 * (1 + std::fabs(phia)));
-    double ky = inner(kx.rho, y.rho);
-    for (std::size_t d = 0; d < kx.m.size(); ++d) ky += inner(kx.m[d], y.m[d]);
-    if (x.z) ky += inner(x.z, y.z);
+    double ky = 0;
+    for (int k = 0; k < a.copies(); ++k) {
+      const CentredState &ka = k == 0 ? kx : kx.late[0], &ya = k == 0 ? y : y.late[0];
+      ky += a.share() * inner(ka.rho, ya.rho);
+      for (std::size_t d = 0; d < ka.m.size(); ++d) ky += a.share() * inner(ka.m[d], ya.m[d]);
+      if (x.z) ky += a.share() * inner(x.z, ya.z);
+    }
     if (y.end) ky += dot(x.rho, y.end, a.steps(), 0);
     const double yk = against_sweep(a, x, &y, nullptr);
     BOOST_TEST(std::fabs(ky - yk) < 1e-12 * (1 + std::fabs(ky)));
