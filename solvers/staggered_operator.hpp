@@ -12,8 +12,8 @@
 ///              at m_d: c (phi[i] - phi[i + e_d]) / h_d;  at z: -c phi
 ///   (K x)      rho: (rho[n] + rho[n+1]) / 2;  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t]
 ///
-/// The positive variant has two copies of K x, each with half the weight: rho[n] in the first, rho[n+1] in the second ("late") one. Costs then bound
-/// every rho[n] from below, not means of two, but fronts smear: mid-time densities of a translation are wrong by 0.2 (L1, 64 cells) instead of 3e-3.
+/// The positive variant has two copies of K x, each with half the weight: rho[n] in the first, rho[n+1] in the second ("late") one. Costs then act on
+/// every rho[n], not on means of two, which keeps more of it from falling below 0, but fronts smear.
 ///
 /// Products are Euclidean; a free rho[N_t] has the weight M ("end weight") in the metric P of x, and `end` the weight 1 / M in that of y: with M =
 /// N_t both products are those of int_0^T int a b dx dt + T int a(T) b(T) dx, in which the trace rho(T) is a bounded function of x, and step sizes
