@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
       {pde, "diffusion = 0.5", "diffusion = 0.5\ndrift = [\"y\", \"x\"]", "the drift must be given as -grad V", wells, kernel},
       {pde, "diffusion = 0.5", "diffusion = 0.5\nreaction = 1.0", "equation.reaction is no part of one", wells, kernel},
       {pde, "diffusion = 0.5", "diffusion = 0.5\nchemotaxis = 1.0", "nonlocal drifts are left to the schemes", wells, kernel},
-      {pde, "diffusion = 0.5", "diffusion = 0.5\nporous = { exponent = 2.0 }", "porous-medium diffusion needs entropic_jko", wells, kernel},
+      {pde, "diffusion = 0.5", "diffusion = 0.5\nporous = { exponent = 2.0 }", "porous-medium diffusion needs jko or entropic_jko", wells, kernel},
       {pde, "potential = \"(x^2-1)^2", "potential = \"t*(x^2-1)^2", "equation.potential must not depend on t", wells, kernel},
       {pde, "boundary = \"no_flux\"", "boundary = \"dirichlet\"", "nothing is absorbed at the ends of the box", wells, kernel},
       {pde, "boundary = \"no_flux\"", "boundary = \"extrapolate\"", "p.toml:5:12: grid.boundary: densities take the boundaries"},
