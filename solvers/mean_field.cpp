@@ -14,7 +14,7 @@ double MeanFieldProblem::speed_scale() const {
   if (speed > 0) return speed;
   double longest = 0;
   for (const Axis& axis : layout->grid().axes()) longest = std::max(longest, axis.length());
-  return longest / horizon;
+  return stationary ? longest : longest / horizon;
 }
 
 void MeanFieldProblem::validate() const {
@@ -33,6 +33,8 @@ void MeanFieldProblem::validate() const {
     if (!(total > 0)) throw InputError(fmt::format("the {} density has no mass", what));
     return total;
   };
+  if (stationary && (steps != 1 || theta != 1 || final_density || positive))
+    throw InternalError("a stationary problem has one step, theta = 1, no final density and no positive variant");
   const double start = mass(initial, "initial");
   if (!final_density) return;
   const double end = mass(*final_density, "final");

@@ -19,6 +19,11 @@ namespace wasserflow {
 /// so the Hamiltonian is that of phi_t' + H = nu Lap phi in the reversed time t' = T - t, and dH/dp = -m / rho. Potential F is convex in rho.
 /// No mass leaves through the ends of an axis (no_flux, periodic). Source: Benamou & Brenier 2000; Lasry & Lions 2007; Cardaliaguet, Graber,
 /// Porretta, Tonon 2015.
+///
+/// Stationary games: -nu Lap rho + div m = e (rho_0 - rho), e phi - nu Lap phi + H(x, grad phi) = f(rho) + W * rho with a small discount e = 1 /
+/// horizon, which are O(e) away from the ergodic game -nu Lap phi + H = f(rho) + W * rho + Hbar, of the mass of rho_0. They are one step of this
+/// problem without terminal cost, the density everywhere taken at its end; sums then are rates (per unit of time), and -e times the mean of phi is
+/// Hbar. Source: Lasry & Lions 2006; Briceno-Arias, Kalise, Silva 2018.
 struct MeanFieldProblem {
   LayoutPtr layout;
   int steps = 0;       ///< N_t intervals of length dt = horizon / steps
@@ -30,9 +35,10 @@ struct MeanFieldProblem {
   std::shared_ptr<TransportCost> cost;
   std::shared_ptr<NonlocalPotential> nonlocal;  ///< W *, null when there is none
   Field initial;                                ///< rho_0, one level, >= 0
+  bool stationary = false;                      ///< see above: steps = 1, theta = 1, no final density, no terminal cost
   std::optional<Field> final_density;           ///< rho_T, of the mass of rho_0 (unbalanced problems: any); without it the end is free
   bool positive = false;                        ///< staggered scheme: its positive, diffusive variant (solvers/staggered_operator.hpp)
-  double speed = 0;                             ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon
+  double speed = 0;                             ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon (stationary: in unit time)
   double dt() const { return horizon / steps; }
   double speed_scale() const;
   /// Throws InputError where fields, masses (1e-10 relative), signs or numbers do not fit together.
@@ -50,7 +56,8 @@ struct MeanFieldFigures {
   double mass_error = 0;      ///< max over time of |mass(t) - mass(0)| / mass(0), without reaction
   double least_density = 0;   ///< min of rho of the divergence-free iterate (>= 0 for upwind schemes)
   double continuity = 0;      ///< residual of the continuity equation in H^-1(space-time), relative
-  double value_equation = 0;  ///< mean over rho > eps of |-phi_t - nu Lap phi + H - f|, weighted by rho
+  double ergodic_constant = 0;  ///< Hbar; stationary problems only
+  double value_equation = 0;  ///< mean over rho > eps of |-phi_t - nu Lap phi + H - f|, weighted by rho; NaN with fewer than 3 steps
 };
 
 /// A discretization as a saddle point, with what drivers, continuation and files need of it. All members are collective.

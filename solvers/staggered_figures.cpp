@@ -140,6 +140,10 @@ void StaggeredScheme::value(Field& phi) {
   operator_.exchange(y_);
   operator_.solve([&](int level, std::ptrdiff_t offset, int n, double* row) { operator_.adjoint_continuity_row(y_, level, offset, n, row); }, phi);
   if (problem_.nonlocal) std::swap(y_.rho, pull_);
+  if (!problem_.stationary) return;
+  const double mean = sum(phi) / static_cast<double>(problem_.layout->grid().size());
+  for (double& v : phi.owned()) v -= mean;
+  ergodic_constant_ = -mean / problem_.horizon;
 }
 
 void StaggeredScheme::positive_row(const StaggeredState& x, const RowPoints& p, int which) {
@@ -160,7 +164,7 @@ void StaggeredScheme::positive_row(const StaggeredState& x, const RowPoints& p, 
 MeanFieldFigures StaggeredScheme::figures() {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
-  const double cell = layout.grid().cell_volume(), unit = problem_.dt() * cell * operator_.share();
+  const double cell = layout.grid().cell_volume(), unit = (problem_.stationary ? 1 : problem_.dt()) * cell * operator_.share();
   const int steps = problem_.steps;
   MeanFieldFigures out;
   out.lower_bound = -std::numeric_limits<double>::infinity();
@@ -220,6 +224,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   }
   out.least_density = global_min(layout.comm(), least);
   out.value_equation = value_equation_residual();
+  out.ergodic_constant = ergodic_constant_;
   return out;
 }
 
@@ -227,7 +232,8 @@ double StaggeredScheme::value_equation_residual() {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
   const int steps = problem_.steps;
-  if (steps < 3) return 0;
+  const bool stationary = problem_.stationary;
+  if (steps < 3 && !stationary) return std::nan("");
   value(phi_);
   phi_.exchange_ghosts();
   measured_ = false;
@@ -236,7 +242,7 @@ double StaggeredScheme::value_equation_residual() {
   std::vector<double> residual(terms_.size()), slope_rows(index(slots_) * terms_.size());
   std::vector<double*> slope;
   for (int d = 0; d < slots_; ++d) slope.push_back(slope_rows.data() + index(d) * terms_.size());
-  for (int level = 1; level + 1 < steps; ++level)
+  for (int level = stationary ? 0 : 1; level + 1 < (stationary ? 2 : steps); ++level)
     for (int r = 0; r < layout.rows(); ++r) {
       const RowPoints p = row(r, level);
       near.load(phi_.level(level), r);
@@ -252,8 +258,13 @@ double StaggeredScheme::value_equation_residual() {
       for (int i = 0; i < p.n; ++i) residual[index(i)] -= terms_[index(i)];
       if (problem_.nonlocal)
         for (int i = 0; i < p.n; ++i) residual[index(i)] -= pull_.level(level)[p.offset + i] - y_.rho.level(level)[p.offset + i];
-      const double *before = phi_.level(level - 1) + p.offset, *after = phi_.level(level + 1) + p.offset;
-      for (int i = 0; i < p.n; ++i) residual[index(i)] -= (after[i] - before[i]) * (0.5 / problem_.dt());
+      if (stationary) {
+        const double* phi = phi_.level() + p.offset;
+        for (int i = 0; i < p.n; ++i) residual[index(i)] += phi[i] / problem_.horizon - ergodic_constant_;
+      } else {
+        const double *before = phi_.level(level - 1) + p.offset, *after = phi_.level(level + 1) + p.offset;
+        for (int i = 0; i < p.n; ++i) residual[index(i)] -= (after[i] - before[i]) * (0.5 / problem_.dt());
+      }
       if (problem_.viscosity > 0) operator_.add_laplacian_row(phi_, level, p.offset, p.n, -problem_.viscosity, residual.data());
       for (int i = 0; i < p.n; ++i) terms_[index(i)] = u_[0][i] > 0 ? u_[0][i] * std::fabs(residual[index(i)]) : 0;
       add_row(sums[0], layout, terms_.data(), p.n);

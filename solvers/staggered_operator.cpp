@@ -76,6 +76,7 @@ StaggeredOperator::StaggeredOperator(LayoutPtr layout, const Setting& setting)
 }
 
 double StaggeredOperator::norm_squared() const {
+  if (setting_.stationary) return 1;
   // Rows of K K^T: means of two nodes, 1; with the weighted end Gershgorin's circle of the last node (see the header for M).
   if (setting_.positive) return setting_.free_end ? 1 + 0.5 / end_weight_ : 1;
   return setting_.free_end ? 1 + 0.25 / end_weight_ + 0.25 / std::sqrt(end_weight_) : 1;
@@ -101,7 +102,7 @@ CentredState StaggeredOperator::make_centred() const {
     if (setting_.reaction) late.z = Field(layout_, setting_.steps);
     y.late.push_back(std::move(late));
   }
-  if (setting_.free_end) y.end = Field(layout_);
+  if (setting_.free_end && !setting_.stationary) y.end = Field(layout_);
   return y;
 }
 
@@ -158,6 +159,10 @@ void StaggeredOperator::add_adjoint_node(const CentredState& y, int node, double
   if (node == 0 || node > last_free()) return;
   const bool end = node == setting_.steps;
   const double f = end ? factor / end_weight_ : factor;
+  if (setting_.stationary) {
+    to.add(f, y.rho.level(0));
+    return;
+  }
   // The interval before the node, and the one behind it: in the positive variant the late copy sees the first, the other one the second.
   const CentredState& before = y.late.empty() ? y : y.late[0];
   to.add(0.5 * f, before.rho.level(node - 1));
@@ -278,8 +283,8 @@ void StaggeredOperator::interpolation_row(const StaggeredState& x, int level, st
   const Place at = place(offset, n);
   const double* const before = x.rho.level(level) + offset;
   const double* const after = x.rho.level(level + 1) + offset;
-  if (setting_.positive)
-    std::copy_n(copy == 0 ? before : after, n, rho);
+  if (setting_.positive || setting_.stationary)
+    std::copy_n(setting_.positive && copy == 0 ? before : after, n, rho);
   else
     for (int i = 0; i < n; ++i) rho[i] = 0.5 * (before[i] + after[i]);
   for (int d = 0; d < dim_; ++d) {

@@ -10,7 +10,8 @@
 ///   (A x)[n] = (rho[n+1] - rho[n]) / dt + c sum_d (m_d[i] - m_d[i - e_d]) / h_d - nu Lap_h (theta rho[n+1] + (1 - theta) rho[n]) - c z[n] = 0
 ///   (A^T phi)  at rho[n]: (phi[n-1] - phi[n]) / dt - nu Lap_h (theta phi[n-1] + (1 - theta) phi[n]), phi[N_t] = 0;
 ///              at m_d: c (phi[i] - phi[i + e_d]) / h_d;  at z: -c phi
-///   (K x)      rho: (rho[n] + rho[n+1]) / 2;  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t]
+///   (K x)      rho: (rho[n] + rho[n+1]) / 2 (stationary: rho[1]);  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t] (not
+///              stationary)
 ///
 /// The positive variant has two copies of K x, each with half the weight: rho[n] in the first, rho[n+1] in the second ("late") one. Costs then act on
 /// every rho[n], not on means of two, which keeps more of it from falling below 0, but fronts smear.
@@ -40,7 +41,7 @@ struct CentredState {
   Field rho;
   std::vector<Field> m;
   Field z;
-  Field end;                       ///< one level; empty unless the end is free
+  Field end;                       ///< one level; empty unless the end is free, and where the problem is stationary
   std::vector<CentredState> late;  ///< the second copy (without `end`) in the positive variant, else empty
 };
 
@@ -52,6 +53,7 @@ class StaggeredOperator {
     double viscosity = 0;
     double theta = 0.5;
     bool free_end = false;
+    bool stationary = false;  ///< one step with a free end and theta = 1 whose cost is taken at the end
     bool reaction = false;
     bool positive = false;  ///< the variant with two copies
     double speed = 1;       ///< c > 0

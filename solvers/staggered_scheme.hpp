@@ -63,6 +63,7 @@ class StaggeredScheme final : public MeanFieldScheme {
   Field& component(StaggeredState& x, int c) const;
   void add_interaction();
   void copy_ends();
+  void keep_mass();
   /// Rows of V = prox(y / sigma + K x) at a row: rho, flux and source in physical units and the signs of the cost.
   void positive_row(const StaggeredState& x, const RowPoints& p, int copy = 0);
   CentredState& copy(int k) { return k == 0 ? y_ : y_.late[0]; }
@@ -83,6 +84,7 @@ class StaggeredScheme final : public MeanFieldScheme {
   double lipschitz_ = 0;
   double sigma_ = 1;  ///< of the last dual step
   double mean_density_ = 0, largest_density_ = 0;
+  double ergodic_constant_ = 0;  ///< of the last value()
   double primal_residual_ = 0, dual_residual_ = 0;
   bool measured_ = false;
   std::vector<double> scratch_;
