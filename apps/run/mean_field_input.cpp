@@ -47,8 +47,12 @@ MeanFieldInput::MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldK
     if (!p.has("energy")) p.fail("energy", "an energy is needed, like those of [terminal]: jko.energy = { type = ... }");
   } else {
     const Parameters time = root.table("time", "horizon and its intervals");
-    horizon_ = time.real("final", "horizon T", 1.0, Range::positive());
-    steps = time.integer("steps", "intervals of length final / steps", {}, Range::at_least(1));
+    stationary_ = kind == MeanFieldKind::Game && time.flag("stationary", "a game without time: its density, value function and ergodic constant", false);
+    if (stationary_)
+      horizon_ = 1 / time.real("discount", "stationary games: rate e of the discount, which changes the answer by O(e)", 1e-6, Range{0, 1, true, false});
+    else
+      horizon_ = time.real("final", "horizon T", 1.0, Range::positive());
+    if (!stationary_) steps = time.integer("steps", "intervals of length final / steps", {}, Range::at_least(1));
   }
   const std::string doc = "viscosity nu of rho_t - nu Lap rho + div m = 0: noise sqrt(2 nu) dW of every agent";
   if (kind == MeanFieldKind::Bridge)
@@ -100,6 +104,10 @@ void MeanFieldInput::check_ends() const {
   } else if (scheme_ == "fixed_point") {
     for (const char* table : {"final", "terminal", "coupling", "mobility", "unbalanced", "jko"})
       if (root_.has(table)) root_.fail(table, "solver.scheme = \"fixed_point\" takes f, g and the cost of crowds from [game]");
+  } else if (stationary_) {
+    for (const char* table : {"final", "terminal", "jko", "trajectories"})
+      if (root_.has(table)) root_.fail(table, fmt::format("a stationary game has no time: [{}] has no meaning there", table));
+    if (scheme_ != "staggered") root_.table("solver", "").fail("scheme", "stationary games take the staggered scheme");
   } else if (root_.has("jko")) {
     for (const char* table : {"time", "terminal", "final"})
       if (root_.has(table)) root_.fail(table, fmt::format("[jko] says it all: tau, steps, levels, and its energy stands in place of [{}]", table));
@@ -116,7 +124,9 @@ void MeanFieldInput::read_solver(const Parameters& solver, int dim) {
                           "staggered: second order, divergence-free iterates; upwind: first order, monotone, rho >= 0 in every iterate, certified "
                           "lower bound; fixed_point: games without a potential, see [game]",
                           {"staggered", "upwind", "fixed_point"}, "staggered");
-  if (scheme_ == "staggered")
+  if (scheme_ == "staggered" && stationary_)
+    theta_ = 1;
+  else if (scheme_ == "staggered")
     theta_ = solver.real("theta", "weight of the viscous term at the newer time: 1/2 second order, 1 more damped", 0.5, Range::between(0.5, 1));
   else
     dissipation_ = solver.reals("dissipation", "Hamiltonians in Lax-Friedrichs form: numerical speeds alpha an axis, at least max|dH/dp|", dim, none,
@@ -194,6 +204,7 @@ MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) 
   problem.layout = levels_[k].layout;
   problem.steps = levels_[k].steps;
   problem.horizon = horizon_;
+  problem.stationary = stationary_;
   problem.viscosity = viscosity_;
   problem.theta = scheme_ == "upwind" ? 1 : theta_;
   problem.initial = (initial ? *initial : initials_[k]).clone();

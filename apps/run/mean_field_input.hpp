@@ -35,6 +35,7 @@ class MeanFieldInput {
 
   MeanFieldKind kind() const { return kind_; }
   int dim() const { return levels_.back().layout->dim(); }
+  bool stationary() const { return stationary_; }
   double horizon() const { return horizon_; }
   bool both_ends() const { return !finals_.empty(); }
   int jko_steps() const { return jko_steps_; }  ///< 0: no sequence of minimising movements
@@ -63,6 +64,7 @@ class MeanFieldInput {
   Parameters root_;
   MeanFieldKind kind_;
   std::function<TransportTerms()> terms_;  ///< read anew for every scheme, which keeps them
+  bool stationary_ = false;
   double horizon_ = 1, viscosity_ = 0, theta_ = 0.5;
   int jko_steps_ = 0, wanted_levels_ = 0;
   bool unbalanced_ = false;

@@ -57,6 +57,12 @@ MeanFieldAnswer answer(MeanFieldScheme& scheme) {
   scheme.density(a.rho);
   scheme.momentum(a.m);
   scheme.value(a.phi);
+  if (p.stationary) {  // the one density without time
+    Field rho(p.layout);
+    rho.copy_level(0, a.rho, 1);
+    a.rho = std::move(rho);
+    a.nodes = a.middles = {0};
+  }
   return a;
 }
 
@@ -73,7 +79,9 @@ MeanFieldAnswer answer(MeanFieldFixedPoint& fixed_point) {
 
 MeanFieldOutput::MeanFieldOutput(const Parameters& output, const Parameters& parent, const MeanFieldInput& input) : input_(&input) {
   const int steps = input.jko_steps() > 0 ? input.jko_steps() : input.finest().steps;
-  if (input.jko_steps() == 0)
+  if (input.stationary())
+    times_ = {0};
+  else if (input.jko_steps() == 0)
     times_ = output.reals("times", "times at which fields are saved, between levels interpolated; without them: every", 0, std::vector<double>{},
                           Range::between(0, input.horizon()));
   if (times_.empty())
@@ -88,7 +96,7 @@ MeanFieldOutput::MeanFieldOutput(const Parameters& output, const Parameters& par
       const std::string hint = nearest(f, field_names);
       output.fail("fields", fmt::format("there is no field '{}'{}", f, hint.empty() ? "" : "; did you mean '" + hint + "'?"));
     }
-  if (input.jko_steps() == 0) trajectories_ = read_trajectory_plan(parent, input.finest().layout->grid());
+  if (input.jko_steps() == 0 && !input.stationary()) trajectories_ = read_trajectory_plan(parent, input.finest().layout->grid());
 }
 
 void MeanFieldOutput::read_reference(const Parameters& root) {
@@ -96,15 +104,15 @@ void MeanFieldOutput::read_reference(const Parameters& root) {
   const Parameters reference = root.table("reference", "solution to compare with, and figures to expect");
   if (reference.has("rho")) rho_ = read_function(reference, "rho", "exact density, a function of (x, t)", dim);
   if (reference.has("phi")) {
-    phi_ = read_function(reference, "phi", "exact value function of (x, t); with both ends given up to a constant", dim);
+    phi_ = read_function(reference, "phi", "exact value function of (x, t); with both ends given, and of stationary games, up to a constant", dim);
     if (input_->jko_steps() > 0) reference.fail("phi", "steps of [jko] have no value function in common");
   }
   objective_ = reference.real("objective", "exact value of the objective; 0: not known", 0.0);
   if (input_->kind() != MeanFieldKind::Game) distance_ = reference.real("distance", "exact distance; 0: not known", 0.0, Range::nonnegative());
   std::vector<ExpectedFigures::Known> known;
   for (const char* name : {"l1", "l2", "linf", "l1_relative", "final_l1", "middle_l1", "value"}) known.push_back({"errors", name});
-  for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "value_equation",
-                           "distance", "distance", "mass", "final_mass", "least_density", "finest_iterations"})
+  for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "value_equation", "ergodic_constant",
+                           "distance", "mass", "final_mass", "least_density", "finest_iterations"})
     known.push_back({"quantities", name});
   for (const char* what : {"mean", "variance"})
     for (const std::string& name : axis_names(what, dim)) known.push_back({"quantities", name});
@@ -158,7 +166,7 @@ void MeanFieldOutput::compare_all(const MeanFieldAnswer& s) {
   const int last = static_cast<int>(s.nodes.size()) - 1;
   if (rho_) {
     rho_->bind(layout);
-    for (int n = 1; n <= last; ++n) {
+    for (int n = std::min(1, last); n <= last; ++n) {
       final_ = compare(s.rho, n, *rho_, s.nodes[static_cast<std::size_t>(n)]);
       if (n == (last + 1) / 2) middle_ = final_;
       errors_.add(final_);
@@ -180,7 +188,7 @@ void MeanFieldOutput::compare_all(const MeanFieldAnswer& s) {
     return total;
   };
   const double mass = sweep([](double) { return 1.0; });
-  const double shift = input_->both_ends() ? sweep([](double e) { return e; }) / mass : 0;
+  const double shift = input_->both_ends() || input_->stationary() ? sweep([](double e) { return e; }) / mass : 0;
   value_error_ = sweep([shift](double e) { return std::fabs(e - shift); }) / mass;
 }
 
@@ -258,6 +266,7 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
   q["least_density"] = figures.least_density;
   q["continuity"] = figures.continuity;
   q["value_equation"] = figures.value_equation;
+  if (problem.stationary) q["ergodic_constant"] = figures.ergodic_constant;
   // The cost of a path of length T is distance^2 / (2 T).
   const double distance = std::sqrt(std::max(0.0, 2 * input_->horizon() * figures.objective()));
   if (input_->kind() != MeanFieldKind::Game) q["distance"] = distance;
