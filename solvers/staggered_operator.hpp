@@ -53,10 +53,10 @@ class StaggeredOperator {
     double viscosity = 0;
     double theta = 0.5;
     bool free_end = false;
-    bool stationary = false;  ///< one step with a free end and theta = 1 whose cost is taken at the end
     bool reaction = false;
     bool positive = false;  ///< the variant with two copies
     double speed = 1;       ///< c > 0
+    bool stationary = false;  ///< one step with a free end and theta = 1 whose cost is taken at the end
   };
   /// Throws InputError for an axis that is neither periodic nor no_flux, a layout without ghosts, steps < 1, dt <= 0, viscosity < 0, theta outside
   /// [0, 1].

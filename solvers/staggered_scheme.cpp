@@ -17,7 +17,7 @@ StaggeredOperator::Setting setting_of(const MeanFieldProblem& p) {
   p.validate();
   if (p.cost->splitting() != Splitting::LaxFriedrichs) throw InternalError("staggered grids take a cost with central slots");
   if (p.positive && p.nonlocal) throw InputError("the positive variant of the staggered scheme has no nonlocal interaction");
-  return {p.steps, p.dt(), p.viscosity, p.theta, !p.final_density, p.stationary, p.cost->has_reaction(), p.positive, p.speed_scale()};
+  return {p.steps, p.dt(), p.viscosity, p.theta, !p.final_density, p.cost->has_reaction(), p.positive, p.speed_scale(), p.stationary};
 }
 
 std::vector<double> middles(const MeanFieldProblem& p) {
