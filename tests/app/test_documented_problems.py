@@ -9,7 +9,8 @@ import sys
 root, build = (pathlib.Path(os.environ[name]) for name in ("WASSERFLOW_SOURCE_DIR", "WASSERFLOW_BINARY_DIR"))
 apps = sorted((build / "apps").glob("wf-*"))
 # What tells whose problem it is, in this order.
-SIGNS = {r"^\[hamiltonian\]": "wf-hamilton-jacobi", r"^\[prox\]\nV =": "wf-prox", r"^\[equation\](.*\n)*rho =": "wf-fokker-planck",
+SIGNS = {r"^\[transport\]": "wf-transport", r"^\[\[?coupling\]|^\[terminal\]|^\[game\]|^\[jko\]": "wf-mean-field",
+         r"^\[hamiltonian\]": "wf-hamilton-jacobi", r"^\[prox\]\nV =": "wf-prox", r"^\[equation\](.*\n)*rho =": "wf-fokker-planck",
          r"^\[equation\]": "wf-reaction-diffusion"}
 faults, checked = [], 0
 
