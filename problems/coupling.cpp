@@ -22,28 +22,28 @@ std::vector<std::unique_ptr<CouplingTerm>> moved(std::vector<std::unique_ptr<Cou
 }  // namespace
 
 Coupling& Coupling::add_potential(FunctionPtr v, double factor) {
-  potential_.push_back({std::move(v), factor, {}});
+  potential_.push_back({std::move(v), factor});
   return *this;
 }
-Coupling& Coupling::add_entropy(FunctionPtr gamma) {
-  logarithmic_.push_back({{std::move(gamma), 1, {}}, {make_constant(1), 1, {}}, false});
+Coupling& Coupling::add_entropy(FunctionPtr gamma, CoefficientOrigin from) {
+  logarithmic_.push_back({{std::move(gamma), 1, std::move(from)}, {make_constant(1), 1}, false});
   return *this;
 }
-Coupling& Coupling::add_power(FunctionPtr c, double s) {
-  if (s != 2) return add(make_power_term(std::move(c), s));
-  quadratic_.push_back({{std::move(c), 2, {}}, {make_constant(0), 1, {}}});
+Coupling& Coupling::add_power(FunctionPtr c, double s, CoefficientOrigin from) {
+  if (s != 2) return add(make_power_term(std::move(c), s, std::move(from)));
+  quadratic_.push_back({{std::move(c), 2, std::move(from)}, {make_constant(0), 1}});
   return *this;
 }
-Coupling& Coupling::add_quadratic(FunctionPtr d, FunctionPtr target) {
-  quadratic_.push_back({{std::move(d), 1, {}}, {std::move(target), 1, {}}});
+Coupling& Coupling::add_quadratic(FunctionPtr d, FunctionPtr target, CoefficientOrigin from) {
+  quadratic_.push_back({{std::move(d), 1, std::move(from)}, {std::move(target), 1}});
   return *this;
 }
-Coupling& Coupling::add_kl(FunctionPtr d, FunctionPtr target) {
-  logarithmic_.push_back({{std::move(d), 1, {}}, {std::move(target), 1, {}}, true});
+Coupling& Coupling::add_kl(FunctionPtr d, FunctionPtr target, CoefficientOrigin from, CoefficientOrigin target_from) {
+  logarithmic_.push_back({{std::move(d), 1, std::move(from)}, {std::move(target), 1, std::move(target_from)}, true});
   return *this;
 }
-Coupling& Coupling::add_capacity(FunctionPtr maximum) {
-  capacity_.push_back({std::move(maximum), 1, {}});
+Coupling& Coupling::add_capacity(FunctionPtr maximum, CoefficientOrigin from) {
+  capacity_.push_back({std::move(maximum), 1, std::move(from)});
   return *this;
 }
 Coupling& Coupling::add(std::unique_ptr<CouplingTerm> term) {
@@ -76,7 +76,7 @@ void Coupling::each_table(F&& f) {
 void Coupling::bind(LayoutPtr layout, std::span<const double> times) {
   each_table([&](Term& t, const char* sign) {
     t.table = Tabulated(t.function, layout, times);
-    if (sign) require_nonnegative(*layout, times, t.table, sign);
+    if (sign) require_nonnegative(*layout, times, t.table, sign, t.from);
   });
   for (auto& term : smooth_) term->bind(layout, times);
   layout_ = std::move(layout);
@@ -85,7 +85,7 @@ void Coupling::bind(LayoutPtr layout, std::span<const double> times) {
 void Coupling::set_times(std::span<const double> times) {
   each_table([&](Term& t, const char* sign) {
     t.table.set_times(times);
-    if (sign && t.function->depends_on_time()) require_nonnegative(*layout_, times, t.table, sign);
+    if (sign && t.function->depends_on_time()) require_nonnegative(*layout_, times, t.table, sign, t.from);
   });
   for (auto& term : smooth_) term->set_times(times);
 }

@@ -35,16 +35,23 @@ class CouplingTerm {
 };
 inline constexpr int coupling_chunk = 64;
 
+/// Where a coefficient comes from, for messages: its key and the place of its value in the problem file. Default: not from a file.
+struct CoefficientOrigin {
+  std::string key;
+  Location where;
+};
+
 /// Move-only value. Default: F = 0 on rho >= 0. Bound to a layout and to the times of the levels before its rows are evaluated, like a Hamiltonian.
 class Coupling {
  public:
-  // Terms, added before bind.
-  Coupling& add_potential(FunctionPtr v, double factor = 1);   ///< factor V rho
-  Coupling& add_entropy(FunctionPtr gamma);                    ///< gamma rho ln rho
-  Coupling& add_power(FunctionPtr c, double s);                ///< c rho^s, s > 1
-  Coupling& add_quadratic(FunctionPtr d, FunctionPtr target);  ///< d/2 (rho - target)^2
-  Coupling& add_kl(FunctionPtr d, FunctionPtr target);         ///< d (rho ln(rho/target) - rho + target); rho vanishes with the target
-  Coupling& add_capacity(FunctionPtr maximum);                 ///< rho <= maximum
+  // Terms, added before bind. Errors about a coefficient name its origin.
+  Coupling& add_potential(FunctionPtr v, double factor = 1);                                ///< factor V rho
+  Coupling& add_entropy(FunctionPtr gamma, CoefficientOrigin from = {});                    ///< gamma rho ln rho
+  Coupling& add_power(FunctionPtr c, double s, CoefficientOrigin from = {});                ///< c rho^s, s > 1
+  Coupling& add_quadratic(FunctionPtr d, FunctionPtr target, CoefficientOrigin from = {});  ///< d/2 (rho - target)^2; origin of d
+  /// d (rho ln(rho/target) - rho + target); rho vanishes with the target.
+  Coupling& add_kl(FunctionPtr d, FunctionPtr target, CoefficientOrigin from = {}, CoefficientOrigin target_from = {});
+  Coupling& add_capacity(FunctionPtr maximum, CoefficientOrigin from = {});  ///< rho <= maximum
   Coupling& add(std::unique_ptr<CouplingTerm> term);
   Coupling& add(Coupling other);  ///< all terms of another one
 
@@ -88,7 +95,8 @@ class Coupling {
   struct Term {
     FunctionPtr function;
     double factor = 1;
-    Tabulated table;
+    CoefficientOrigin from{};
+    Tabulated table{};
   };
   struct Quadratic {
     Term d, target;

@@ -23,10 +23,12 @@ void load_row(const Tabulated& table, const RowPoints& p, double* out) {
   std::fill(out + p.n, out + n, row[0]);
 }
 
-void require_nonnegative(const SlabLayout& layout, std::span<const double> times, const Tabulated& table, const std::string& what) {
+void require_nonnegative(const SlabLayout& layout, std::span<const double> times, const Tabulated& table, const std::string& what,
+                         const CoefficientOrigin& from) {
+  const std::string subject = (from.key.empty() ? "" : from.key + ": ") + what;
   check_all(layout.comm(), [&] {
     if (table.is_constant()) {
-      if (!(table.value() >= 0)) throw InputError(fmt::format("{} is negative: {:g}", what, table.value()));
+      if (!(table.value() >= 0)) throw InputError(fmt::format("{} is negative: {:g}", subject, table.value()), from.where);
       return;
     }
     for (std::size_t k = 0; k < times.size(); ++k)
@@ -37,7 +39,8 @@ void require_nonnegative(const SlabLayout& layout, std::span<const double> times
         for (int i = 0; i < p.n; ++i)
           if (!(values[i] >= 0))
             throw InputError(
-                fmt::format("{} is negative: {:g} at x = {:g}, y = {:g}, z = {:g}, t = {:g}", what, values[i], p.x[i], p.y, p.z, times[k]));
+                fmt::format("{} is negative: {:g} at x = {:g}, y = {:g}, z = {:g}, t = {:g}", subject, values[i], p.x[i], p.y, p.z, times[k]),
+                from.where);
       }
   });
 }
@@ -50,21 +53,22 @@ using Buffer = std::array<double, coupling_chunk>;
 struct Coefficient {
   FunctionPtr function;
   std::string what;
+  CoefficientOrigin from;
   Tabulated table{};
 
   void bind(const LayoutPtr& layout, std::span<const double> times) {
     table = Tabulated(function, layout, times);
-    require_nonnegative(*layout, times, table, what);
+    require_nonnegative(*layout, times, table, what, from);
   }
   void set_times(const LayoutPtr& layout, std::span<const double> times) {
     table.set_times(times);
-    if (function->depends_on_time()) require_nonnegative(*layout, times, table, what);
+    if (function->depends_on_time()) require_nonnegative(*layout, times, table, what, from);
   }
 };
 
 class PowerTerm final : public CouplingTerm {
  public:
-  PowerTerm(FunctionPtr c, double s) : c_{std::move(c), "the coefficient of a coupling \"power\""}, s_(s) {}
+  PowerTerm(FunctionPtr c, double s, CoefficientOrigin from) : c_{std::move(c), "the coefficient of a coupling \"power\"", std::move(from)}, s_(s) {}
   void bind(const LayoutPtr& layout, std::span<const double> times) override {
     layout_ = layout;
     c_.bind(layout, times);
@@ -190,7 +194,9 @@ class FormulaTerm final : public CouplingTerm {
 
 }  // namespace
 
-std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s) { return std::make_unique<PowerTerm>(std::move(c), s); }
+std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s, CoefficientOrigin from) {
+  return std::make_unique<PowerTerm>(std::move(c), s, std::move(from));
+}
 std::unique_ptr<CouplingTerm> make_formula_term(const Formula& f, Location where) { return std::make_unique<FormulaTerm>(f, std::move(where)); }
 
 }  // namespace wasserflow

@@ -7,13 +7,14 @@
 namespace wasserflow {
 
 /// c rho^s, s > 1, c >= 0.
-std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s);
+std::unique_ptr<CouplingTerm> make_power_term(FunctionPtr c, double s, CoefficientOrigin from);
 /// F by a formula in x, y, z, t, rho; convex in rho.
 std::unique_ptr<CouplingTerm> make_formula_term(const Formula& f, Location where);
 
 /// InputError on all ranks with the place where a tabulated function is below 0.
 /// @note Collective.
-void require_nonnegative(const SlabLayout& layout, std::span<const double> times, const Tabulated& table, const std::string& what);
+void require_nonnegative(const SlabLayout& layout, std::span<const double> times, const Tabulated& table, const std::string& what,
+                         const CoefficientOrigin& from = {});
 
 /// The values of a table on a chunk: copied, the last pack filled up with the first value.
 void load_row(const Tabulated& table, const RowPoints& p, double* out);

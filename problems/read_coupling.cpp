@@ -11,6 +11,8 @@ struct CouplingType {
   CouplingReader read;
 };
 
+CoefficientOrigin origin(const Parameters& p, const std::string& key) { return {p.path(key), p.location(key)}; }
+
 const std::vector<CouplingType>& types() {
   static const std::vector<CouplingType> all{
       {"none", "F = 0", "", [](Coupling&, const Parameters&, int) {}},
@@ -18,25 +20,28 @@ const std::vector<CouplingType>& types() {
        [](Coupling& c, const Parameters& p, int dim) { c.add_potential(read_function(p, "V", "Potential V(x,t) in F = V rho", dim)); }},
       {"entropy", "F = gamma rho ln rho", "gamma = 0.2",
        [](Coupling& c, const Parameters& p, int dim) {
-         c.add_entropy(read_function(p, "gamma", "gamma(x,t) in F = gamma rho ln rho; not negative", dim, make_constant(1)));
+         c.add_entropy(read_function(p, "gamma", "gamma(x,t) in F = gamma rho ln rho; not negative", dim, make_constant(1)), origin(p, "gamma"));
        }},
       {"power", "F = c rho^s with s > 1", "exponent = 2",
        [](Coupling& c, const Parameters& p, int dim) {
          const double s = p.real("exponent", "s in F = c rho^s", 2.0, Range{1, std::numeric_limits<double>::infinity(), true, false});
-         c.add_power(read_function(p, "coefficient", "c(x,t) in F = c rho^s; not negative", dim, make_constant(1)), s);
+         c.add_power(read_function(p, "coefficient", "c(x,t) in F = c rho^s; not negative", dim, make_constant(1)), s, origin(p, "coefficient"));
        }},
       {"quadratic", "F = d/2 (rho - target(x,t))^2", "target = \"1\"",
        [](Coupling& c, const Parameters& p, int dim) {
          FunctionPtr d = read_function(p, "coefficient", "d(x,t) in F = d/2 (rho - target)^2; not negative", dim, make_constant(1));
-         c.add_quadratic(std::move(d), read_function(p, "target", "Density that rho is pulled to", dim));
+         c.add_quadratic(std::move(d), read_function(p, "target", "Density that rho is pulled to", dim), origin(p, "coefficient"));
        }},
       {"kl", "F = d (rho ln(rho/target) - rho + target): Kullback-Leibler distance from a target", "target = \"1\"",
        [](Coupling& c, const Parameters& p, int dim) {
          FunctionPtr d = read_function(p, "coefficient", "d(x,t) in F = d KL(rho, target); not negative", dim, make_constant(1));
-         c.add_kl(std::move(d), read_function(p, "target", "Density that rho is pulled to; not negative", dim));
+         c.add_kl(std::move(d), read_function(p, "target", "Density that rho is pulled to; not negative", dim), origin(p, "coefficient"),
+                  origin(p, "target"));
        }},
       {"capacity", "rho <= maximum(x,t)", "maximum = 2",
-       [](Coupling& c, const Parameters& p, int dim) { c.add_capacity(read_function(p, "maximum", "Largest density rho(x,t); not negative", dim)); }},
+       [](Coupling& c, const Parameters& p, int dim) {
+         c.add_capacity(read_function(p, "maximum", "Largest density rho(x,t); not negative", dim), origin(p, "maximum"));
+       }},
       {"formula", "F as a formula in x, y, z, t, rho, convex in rho", "F = \"rho*log(rho) + rho^3\"",
        [](Coupling& c, const Parameters& p, int dim) {
          std::vector<std::string> variables{"rho"};
