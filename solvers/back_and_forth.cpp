@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "grids/axis_swap.hpp"
 #include "grids/reduce.hpp"
@@ -116,8 +117,10 @@ struct BackAndForth::State {
   AscentLevels grids;
   double mass = 1;
   std::unique_ptr<SwappedRearrangement> swapped;  ///< made when it is first needed
-  bool checked = false;                           ///< there are bounds
+  W2Position at;
+  bool resumed = false;  ///< `at` was restored
   std::function<bool(const W2Progress&)> monitor;
+  std::function<bool()> stop;
 
   void start(AscentLevel& level, bool from_moments) const;
   /// Levels on which both starts are tried: a small part of the work.
@@ -127,7 +130,10 @@ struct BackAndForth::State {
     while (n + 1 < grids.levels.size() && grids.levels[n].layout->grid().size() <= most) ++n;
     return n;
   }
-  void ascend(AscentLevel& level, int max_iterations, W2Result& result, bool last);
+  std::size_t level() const { return grids.levels.size() - 1 - static_cast<std::size_t>(at.coarsening); }
+  /// On the levels that are not tried there are positions to go on from.
+  void ascend(std::size_t level, W2Result& result, bool tried);
+  std::size_t climb(W2Result& result);
   void bounds(AscentLevel& level, W2Result& result);
 };
 
@@ -176,29 +182,13 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   W2Result result;
   std::vector<AscentLevel>& levels = s.grids.levels;
   result.levels = static_cast<int>(levels.size());
-  s.checked = false;
   s.monitor = monitor;
-  const std::size_t tried = s.parameters.moment_start ? s.tried_levels() : 0;
-  double best = -std::numeric_limits<double>::infinity();
-  for (const bool from_moments : {true, false}) {
-    // Which start is better is seen after some grids only; both are tried on small ones.
-    if (tried == 0 && from_moments != s.parameters.moment_start) continue;
-    s.start(levels.front(), from_moments);
-    for (std::size_t l = 0; l < tried; ++l) {
-      s.ascend(levels[l], s.parameters.level_iterations, result, false);
-      if (l + 1 < tried) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
-    }
-    if (tried == 0) break;
-    AscentLevel& level = levels[tried - 1];
-    if (level.value > best) {
-      best = level.value;
-      s.grids.finer[tried - 1].apply(level.phi, levels[tried].phi);
-    }
-  }
-  for (std::size_t l = tried; l < levels.size(); ++l) {
-    const bool last = l + 1 == levels.size();
-    s.ascend(levels[l], last ? s.parameters.max_iterations : s.parameters.level_iterations, result, last);
-    if (!last) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
+  s.stop = stop;
+  const std::size_t first = s.resumed ? s.level() : s.climb(result);
+  for (std::size_t l = first; l < levels.size(); ++l) {
+    s.ascend(l, result, false);
+    if (result.stopped) break;
+    if (l + 1 < levels.size()) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
   }
   // Where the map jumps the upper bound may be loose, the lower one is not.
   result.squared = std::max(0.0, result.lower + 0.5 * std::min(result.upper - result.lower, s.parameters.tolerance * result.upper));
@@ -208,32 +198,83 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   return result;
 }
 
-void BackAndForth::State::ascend(AscentLevel& level, int max_iterations, W2Result& result, bool last) {
+/// Which start is better is seen after some grids only; both are tried on small ones. Returns the level to go on with.
+std::size_t BackAndForth::State::climb(W2Result& result) {
+  std::vector<AscentLevel>& levels = grids.levels;
+  const std::size_t tried = parameters.moment_start ? tried_levels() : 0;
+  if (tried == 0) {
+    start(levels.front(), parameters.moment_start);
+    return 0;
+  }
+  double best = -std::numeric_limits<double>::infinity();
+  for (const bool from_moments : {true, false}) {
+    start(levels.front(), from_moments);
+    for (std::size_t l = 0; l < tried; ++l) {
+      ascend(l, result, true);
+      if (l + 1 < tried) grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
+    }
+    AscentLevel& level = levels[tried - 1];
+    if (level.value > best) {
+      best = level.value;
+      grids.finer[tried - 1].apply(level.phi, levels[tried].phi);
+    }
+  }
+  return tried;
+}
+
+void BackAndForth::State::ascend(std::size_t l, W2Result& result, bool tried) {
+  AscentLevel& level = grids.levels[l];
+  const bool last = l + 1 == grids.levels.size();
+  const int max_iterations = last ? parameters.max_iterations : parameters.level_iterations;
   level.sigma = parameters.first_step / std::max(max_abs(level.rho0), max_abs(level.rho1));
   level.largest_sigma = 1.5 * level.sigma;
-  level.begin();
-  double before = 0;
-  for (int it = 0;; ++it) {
+  bool measured = std::exchange(resumed, false);  // the check of a position has been made
+  if (measured) {
+    level.sigma = at.sigma;
+    level.value = at.value;
+    result.lower = at.lower;
+    result.upper = at.upper;
+    result.marginal_error = at.marginal_error;
+  } else {
+    level.begin();
+    at = {static_cast<int>(grids.levels.size() - 1 - l)};
+  }
+  double before = at.before;
+  for (int it = at.iterations;; ++it) {
     if (last) result.iterations = it;
     if (!std::isfinite(level.value)) {
       result.reason = StopReason::Diverged;
       return;
     }
     if (it % parameters.check_every == 0 || it == max_iterations) {
+      bool ended = false;
       if (last) {
-        bounds(level, result);
-        const bool stop = monitor && monitor({it, result.lower, result.upper, result.marginal_error});
+        if (!measured) {
+          bounds(level, result);
+          ended = monitor && monitor({it, result.lower, result.upper, result.marginal_error});
+        }
         if (result.upper - result.lower <= parameters.tolerance * result.upper) {
           result.reason = StopReason::Converged;
-          return;
+          ended = true;
         }
-        if (stop) return;
       }
       // No prospect of reaching the tolerance soon.
-      if (it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) return;
+      if (it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) ended = true;
+      at.before = before;
       before = std::max(before, level.value);
+      at.iterations = it;
+      at.sigma = level.sigma;
+      at.value = level.value;
+      at.lower = result.lower;
+      at.upper = result.upper;
+      at.marginal_error = result.marginal_error;
+      if (ended || it >= max_iterations) return;
+      if (!measured && !tried && stop && stop()) {
+        result.stopped = true;
+        return;
+      }
     }
-    if (it == max_iterations) return;
+    measured = false;
     level.iterate();
   }
 }
@@ -258,10 +299,25 @@ void BackAndForth::State::bounds(AscentLevel& level, W2Result& result) {
   }
   const double upper = 2 * plan.cost + completion;
   // Bounds of one number, whichever iterate gave them.
-  result.lower = checked ? std::max(result.lower, 2 * lower) : 2 * lower;
-  result.upper = checked ? std::min(result.upper, upper) : upper;
-  checked = true;
+  result.lower = at.checked ? std::max(result.lower, 2 * lower) : 2 * lower;
+  result.upper = at.checked ? std::min(result.upper, upper) : upper;
+  at.checked = true;
   result.marginal_error = level.dual_norm(level.rho1, &level.pushed);
+}
+
+const W2Position& BackAndForth::position() const { return state_->at; }
+
+std::array<Field*, 2> BackAndForth::iterate() {
+  AscentLevel& level = state_->grids.levels[state_->level()];
+  return {&level.phi, &level.psi};
+}
+
+void BackAndForth::restore(const W2Position& position) {
+  const int most = static_cast<int>(state_->grids.levels.size()) - 1;
+  if (position.coarsening < 0 || position.coarsening > most)
+    throw InputError(fmt::format("the position is on a grid halved {} times, here there are at most {} halvings", position.coarsening, most));
+  state_->at = position;
+  state_->resumed = true;
 }
 
 const Field& BackAndForth::phi() const { return state_->grids.finest().phi; }

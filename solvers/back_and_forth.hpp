@@ -1,5 +1,6 @@
 #pragma once
 /// Wasserstein-2 distance, map and geodesic of two densities by the back-and-forth method: no time axis, no blur.
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -23,6 +24,7 @@ struct [[nodiscard]] W2Result {
   double marginal_error = 0;        ///< H^-1 norm of rho1 - T#rho0
   int iterations = 0;               ///< on the given grid
   int levels = 1;                   ///< grids visited
+  bool stopped = false;             ///< by BackAndForth::stop
   std::vector<Residual> residuals;  ///< duality_gap (scale: upper), marginal (H^-1; scale: that of rho1 - rho0)
 };
 
@@ -31,6 +33,17 @@ struct W2Progress {
   int iteration = 0;
   double lower = 0, upper = 0;  ///< of W2^2, the best ones so far
   double marginal_error = 0;
+};
+
+/// Where a solve stands at a check; with the potentials of its grid it is all that a solve needs to go on with the same bits.
+struct W2Position {
+  int coarsening = 0;    ///< halvings of the given grid
+  int iterations = 0;    ///< on the grid
+  double sigma = 0;      ///< step
+  double value = 0;      ///< dual value
+  double before = 0;     ///< dual value at the check before
+  bool checked = false;  ///< there are bounds
+  double lower = 0, upper = 0, marginal_error = 0;
 };
 
 /// sup over phi, psi of  int phi rho0 + int psi rho1  subject to  phi(x) + psi(y) <= |x - y|^2 / 2:  ascent in the H^1 metric alternately in phi and
@@ -55,6 +68,16 @@ class BackAndForth {
 
   /// When set: called at every check; true ends the solve (IterationLimit). Must answer alike on all ranks.
   std::function<bool(const W2Progress&)> monitor;
+  /// When set: called after every check that does not end the solve, on the coarser grids too but for the smallest; true ends the solve. position()
+  /// and iterate() may be saved there, and after the solve. Must answer alike on all ranks.
+  std::function<bool()> stop;
+
+  const W2Position& position() const;
+  /// phi and psi of the grid of the position.
+  std::array<Field*, 2> iterate();
+  /// The next solve, of the same densities, goes on from this position: the answer is that of a solve that was not stopped, bit for bit, on any
+  /// number of ranks. iterate() is to be filled afterwards. Throws InputError when there is no such grid.
+  void restore(const W2Position& position);
 
   /// Kantorovich potentials of the last solve: phi of rho0, psi of rho1, each the c-transform of the other (MinimumOver::Neighborhood).
   const Field& phi() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/run/initial_density.hpp"
 #include "apps/run/transport.hpp"
@@ -36,6 +37,8 @@ class TransportW2 final : public StaticTransportProblem {
  private:
   static BackAndForthParameters read(const Parameters& p);
   void save(Run& run);
+  void checkpoint(Run& run);
+  void restore(const Checkpoint& c);
 
   Field initial_, final_;
   BackAndForth solver_;
@@ -84,8 +87,37 @@ void TransportW2::save(Run& run) {
   }
 }
 
+void TransportW2::checkpoint(Run& run) {
+  const auto timer = run.timers().scope("checkpoint");
+  const W2Position& at = solver_.position();
+  CheckpointData data;
+  data.integers = {{"coarsening", at.coarsening}, {"iterations", at.iterations}, {"checked", at.checked}};
+  data.reals = {{"sigma", at.sigma}, {"value", at.value}, {"before", at.before},
+                {"lower", at.lower}, {"upper", at.upper}, {"marginal_error", at.marginal_error}};
+  const auto [phi, psi] = solver_.iterate();
+  const std::vector<NamedField> fields{{"phi", phi, 0}, {"psi", psi, 0}};
+  run.save_checkpoint(fields, data);
+}
+
+void TransportW2::restore(const Checkpoint& c) {
+  W2Position at;
+  at.coarsening = static_cast<int>(c.integer("coarsening"));
+  at.iterations = static_cast<int>(c.integer("iterations"));
+  at.checked = c.integer("checked") != 0;
+  at.sigma = c.real("sigma");
+  at.value = c.real("value");
+  at.before = c.real("before");
+  at.lower = c.real("lower");
+  at.upper = c.real("upper");
+  at.marginal_error = c.real("marginal_error");
+  solver_.restore(at);
+  const auto [phi, psi] = solver_.iterate();
+  c.load("phi", *phi);
+  c.load("psi", *psi);
+}
+
 Status TransportW2::run(Run& run, TransportFigures& figures) {
-  if (run.restarting()) run.log().warn("{}", "these runs are short and write no checkpoints: it starts anew");
+  if (const std::optional<Checkpoint> c = run.restart()) restore(*c);
   IterationTable table(run.log(), {{"iteration", 9}, {"lower", 14, "{:.9g}"}, {"upper", 14, "{:.9g}"}, {"gap", 10}});
   const auto note = [&](int iteration, double lower, double upper) {  // of W2^2
     const double gap = upper > 0 ? (upper - lower) / upper : 0;
@@ -96,6 +128,11 @@ Status TransportW2::run(Run& run, TransportFigures& figures) {
     note(now.iteration, now.lower, now.upper);
     return false;
   };
+  solver_.stop = [&] {
+    if (run.stop_requested()) return true;
+    if (run.checkpoint_due()) checkpoint(run);
+    return false;
+  };
   W2Result result;
   {
     const auto timer = run.timers().scope("solve");
@@ -103,12 +140,15 @@ Status TransportW2::run(Run& run, TransportFigures& figures) {
   }
   figures = {result.distance, root(result.lower), root(result.upper), result.iterations};
   if (result.reason == StopReason::Diverged) return Status::Diverged;
+  checkpoint(run);
+  if (solver_.position().coarsening > 0) figures.distance = figures.lower = figures.upper = std::nan("");  // stopped before there were bounds
   nlohmann::ordered_json& r = run.report();
   for (const Residual& residual : result.residuals)
     r["residuals"][residual.name] = {{"absolute", residual.absolute}, {"relative", residual.relative()}};
   r["quantities"]["squared"] = result.squared;
   r["quantities"]["marginal_error"] = result.marginal_error;
   r["quantities"]["grids"] = result.levels;
+  if (result.stopped) return Status::TimeLimit;
   save(run);
   run.log().info("W2 = {:.9g}, certified to lie in [{:.9g}, {:.9g}]", figures.distance, figures.lower, figures.upper);
   return result.reason == StopReason::Converged ? Status::Converged : Status::IterationLimit;

@@ -160,6 +160,33 @@ BOOST_AUTO_TEST_CASE(a_run_stopped_by_a_signal_goes_on_with_other_ranks) {
   same_runs(dir + "/straight", dir + "/stopped", {"rho", "phi", "m_x", "m_y"});
 }
 
+/// Every checkpoint is a place where the run might have been stopped, on the grid itself and on the coarser one.
+BOOST_AUTO_TEST_CASE(potentials_of_wasserstein_two_go_on_from_a_checkpoint) {
+  const std::string dir = fresh_directory("transport_w2_restart");
+  const Words careful{"--set", "solver.tolerance=1e-9",    "--set", "solver.check_every=1",
+                      "--set", "solver.max_iterations=30", "--set", "solver.moment_start=false"};
+  const auto with = [&](Words more) {
+    more.insert(more.begin(), careful.begin(), careful.end());
+    return more;
+  };
+  const int code = solve(dir, w2, "straight", careful).code;
+  BOOST_TEST((code == 0 || code == 3));
+  BOOST_TEST(report(dir, "straight")["iterations"].get<int>() >= 6);
+  // No time at all: stopped at the first check on the coarsest grid.
+  const ProcessResult early = solve(dir, w2, "early", with({"--time-limit", "00:00:00"}));
+  BOOST_TEST(early.code == 5, early.err);
+  BOOST_TEST(report(dir, "early")["quantities"]["distance"].is_null());
+  BOOST_TEST(solve(dir, w2, "early", with({"--restart"}), 2).code == code);
+  same_runs(dir + "/straight", dir + "/early", {"rho", "phi", "psi", "map_x", "map_y"});
+  BOOST_TEST((report(dir, "early")["quantities"] == report(dir, "straight")["quantities"]));
+  // Lengthened: from the grid itself.
+  BOOST_TEST(solve(dir, w2, "halves", with({"--set", "solver.max_iterations=4"})).code == 3);
+  BOOST_TEST(report(dir, "halves")["iterations"] == 4);
+  BOOST_TEST(solve(dir, w2, "halves", with({"--restart"}), 2).code == code);
+  same_runs(dir + "/straight", dir + "/halves", {"rho", "phi", "psi", "map_x", "map_y"});
+  BOOST_TEST((report(dir, "halves")["quantities"] == report(dir, "straight")["quantities"]));
+}
+
 BOOST_AUTO_TEST_CASE(wasserstein_two_of_a_translate) {
   const std::string dir = fresh_directory("transport_w2");
   BOOST_TEST(solve(dir, w2, "run").code == 0);
