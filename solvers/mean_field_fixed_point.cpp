@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
@@ -177,11 +178,12 @@ double MeanFieldFixedPoint::respond(const Field& rho, Field& response) {
         std::copy_n(out_.data(), p.n, congested_->factor().level(k) + p.offset);
       }
     }
-    if (responses_ == 1) phi_.copy_level(k + 1, phi_, k);
+    if (!warm_) phi_.copy_level(k + 1, phi_, k);
     if (const HowardReport step = howard_->step(before_, 0, phi_, k + 1, k); !step.converged)
       throw DivergedError(fmt::format("the value function at t = {:.6g} was not found in {} policies (mean |R| {:.3g})", window_->times[index(k)],
                                       step.iterations, step.residual.mean_abs));
   }
+  warm_ = true;
   for (int k = game_.steps - 1; k >= 0; --k) {
     const bool first = k + 1 == game_.steps;
     howard_->density(phi_, k + 1, first ? game_.initial : response, first ? 0 : k + 1, response, k, k);
@@ -191,13 +193,20 @@ double MeanFieldFixedPoint::respond(const Field& rho, Field& response) {
 
 GameReport MeanFieldFixedPoint::average() {
   GameReport report;
-  for (int k = 0;; ++k) {
-    report.residual = respond(rho_, response_);
+  for (int k = at_.iterations;; ++k) {
+    const bool known = std::exchange(resumed_, false);
+    report.residual = known ? at_.residual : respond(rho_, response_);
     report.history.push_back(report.residual);
     report.iterations = k;
+    at_ = {k, responses_, report.residual};
+    if (monitor && !known) monitor(at_);
     if (!std::isfinite(report.residual)) report.reason = StopReason::Diverged;
     if (report.residual <= parameters_.tolerance) report.reason = StopReason::Converged;
     if (report.reason != StopReason::IterationLimit || responses_ >= parameters_.max_responses) return report;
+    if (!known && stop && stop()) {
+      report.stopped = true;
+      return report;
+    }
     const double part = parameters_.method == GameMethod::Damped ? parameters_.damping : 1.0 / (k + 1);
     for (int level = 0; level < game_.steps; ++level) {
       double* rho = rho_.level(level);
@@ -214,10 +223,14 @@ struct MeanFieldFixedPoint::Acceleration {
   CallbackErrors errors;
   double residual = 0;  ///< of the last evaluation
   Field trial, response;
+  int first = 0;       ///< iterations before this solve
+  bool known = false;  ///< the first iterate has been seen before
+  struct Stopped {};
 
   static PetscErrorCode function(SNES, Vec x, Vec f, void* context) {
     Acceleration& self = *static_cast<Acceleration*>(context);
     return self.errors.run([&] {
+      if (!self.report.history.empty() && self.game->stop && self.game->stop()) throw Stopped{};
       scatter(x, self.trial);
       try {
         self.residual = self.game->respond(self.trial, self.response);
@@ -234,8 +247,18 @@ struct MeanFieldFixedPoint::Acceleration {
     });
   }
 
+  /// The iterate, for who stops or saves here.
+  void keep(SNES snes, int iteration) {
+    Vec x = nullptr;
+    petsc_check(SNESGetSolution(snes, &x));
+    scatter(x, game->rho_);
+    report.iterations = first + iteration;
+    game->at_ = {report.iterations, game->responses_, report.residual};
+    if (game->monitor && !std::exchange(known, false)) game->monitor(game->at_);
+  }
+
   /// |F|_1 / |rho|_1 at the iterate.
-  static PetscErrorCode test(SNES snes, PetscInt, PetscReal, PetscReal, PetscReal norm, SNESConvergedReason* reason, void* context) {
+  static PetscErrorCode test(SNES snes, PetscInt iteration, PetscReal, PetscReal, PetscReal norm, SNESConvergedReason* reason, void* context) {
     Acceleration& self = *static_cast<Acceleration*>(context);
     return self.errors.run([&] {
       *reason = SNES_CONVERGED_ITERATING;
@@ -246,6 +269,7 @@ struct MeanFieldFixedPoint::Acceleration {
       const double mass = sum(self.game->game_.initial) * self.game->game_.steps;
       self.report.residual = size / mass;
       self.report.history.push_back(self.report.residual);
+      if (std::isfinite(self.report.residual)) self.keep(snes, static_cast<int>(iteration));
       if (!std::isfinite(self.report.residual))
         *reason = SNES_DIVERGED_FNORM_NAN;
       else if (self.report.residual <= self.game->parameters_.tolerance)
@@ -258,7 +282,8 @@ struct MeanFieldFixedPoint::Acceleration {
 
 GameReport MeanFieldFixedPoint::accelerate() {
   const MPI_Comm comm = game_.layout->comm();
-  Acceleration self{this, {}, {}, 0, Field(game_.layout, game_.steps), Field(game_.layout, game_.steps)};
+  Acceleration self{
+      this, {}, {}, 0, Field(game_.layout, game_.steps), Field(game_.layout, game_.steps), at_.iterations, std::exchange(resumed_, false)};
   const PetscInt n = static_cast<PetscInt>(game_.layout->owned() * game_.steps);
   PetscHandle<Vec, VecDestroy> x, f;
   PetscHandle<Mat, MatDestroy> jacobian;
@@ -304,7 +329,12 @@ GameReport MeanFieldFixedPoint::accelerate() {
   petsc_check(SNESSetFromOptions(snes));
   gather(rho_, x.get());
   const PetscErrorCode code = SNESSolve(snes, nullptr, x.get());
-  self.errors.rethrow();
+  try {
+    self.errors.rethrow();
+  } catch (const Acceleration::Stopped&) {
+    self.report.stopped = true;
+    return self.report;
+  }
   petsc_check(code);
   scatter(x.get(), rho_);
   SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
@@ -312,17 +342,28 @@ GameReport MeanFieldFixedPoint::accelerate() {
   petsc_check(SNESGetConvergedReason(snes, &reason));
   petsc_check(SNESGetIterationNumber(snes, &iterations));
   self.report.reason = reason > 0 ? StopReason::Converged : reason == SNES_DIVERGED_MAX_IT ? StopReason::IterationLimit : StopReason::Diverged;
-  self.report.iterations = static_cast<int>(iterations);
+  self.report.iterations = self.first + static_cast<int>(iterations);
   if (self.report.reason != StopReason::Diverged) static_cast<void>(respond(rho_, response_));
   return self.report;
 }
 
 GameReport MeanFieldFixedPoint::solve() {
-  responses_ = 0;
-  const bool averages = parameters_.method == GameMethod::Damped || parameters_.method == GameMethod::FictitiousPlay;
-  GameReport report = averages ? average() : accelerate();
+  if (!resumed_) at_ = {};
+  responses_ = at_.responses;
+  warm_ = resumed_ && averages();
+  GameReport report = averages() ? average() : accelerate();
   report.responses = responses_;
   return report;
+}
+
+std::vector<std::pair<std::string, Field*>> MeanFieldFixedPoint::state_fields() {
+  if (averages()) return {{"rho", &rho_}, {"response", &response_}, {"phi", &phi_}};
+  return {{"rho", &rho_}};
+}
+
+void MeanFieldFixedPoint::restore(const GamePosition& position) {
+  at_ = position;
+  resumed_ = true;
 }
 
 void MeanFieldFixedPoint::density(Field& rho) const {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "problems/formula.hpp"
@@ -58,7 +59,15 @@ struct [[nodiscard]] GameReport {
   int iterations = 0;           ///< of the method
   int responses = 0;            ///< evaluations of T: N_t Howard steps backwards, N_t linear solves forwards
   double residual = 0;          ///< |rho - T(rho)|_1 / |rho|_1 at the last iterate
-  std::vector<double> history;  ///< residual at every iterate
+  std::vector<double> history;  ///< residual at every iterate of this solve
+  bool stopped = false;         ///< by MeanFieldFixedPoint::stop
+};
+
+/// What a monitor sees at every iterate, and where a solve goes on from.
+struct GamePosition {
+  int iterations = 0;
+  int responses = 0;
+  double residual = 0;
 };
 
 /// Options of PETSc's solver under the prefix `game_` (-game_snes_type, -game_ksp_monitor ...), of Howard's under `howard_`.
@@ -73,6 +82,18 @@ class MeanFieldFixedPoint {
   /// @note Collective.
   GameReport solve();
 
+  /// When set: called at every iterate. @note Collective
+  std::function<void(const GamePosition&)> monitor;
+  /// When set: asked between best responses; true ends the solve. position() and state_fields() may be saved there, and after the solve. Must answer
+  /// alike on all ranks.
+  std::function<bool()> stop;
+
+  const GamePosition& position() const { return at_; }
+  /// The last iterate; with averages also its response and value function, so that these go on with the same bits.
+  std::vector<std::pair<std::string, Field*>> state_fields();
+  /// The next solve goes on from here, where state_fields() are to be filled. Newton's and Anderson's methods build their memory anew.
+  void restore(const GamePosition& position);
+
   /// steps + 1 levels, those of the nodes t_0 = 0 ... T. The density is the response to the last iterate: rho >= 0, mass exact to rounding.
   void density(Field& rho) const;
   void value(Field& phi) const;
@@ -83,6 +104,7 @@ class MeanFieldFixedPoint {
  private:
   struct Acceleration;
   class Congested;
+  bool averages() const { return parameters_.method == GameMethod::Damped || parameters_.method == GameMethod::FictitiousPlay; }
   double respond(const Field& rho, Field& response);
   GameReport average();
   GameReport accelerate();
@@ -97,6 +119,9 @@ class MeanFieldFixedPoint {
   std::vector<double> row_, out_;
   double floor_ = 0;  ///< least density that couplings see
   int responses_ = 0;
+  bool warm_ = false;     ///< phi_ is a start of Howard's iteration
+  bool resumed_ = false;  ///< at_ was restored
+  GamePosition at_;
 };
 
 }  // namespace wasserflow

@@ -45,6 +45,7 @@ class MeanFieldApp final : public Application {
 
  private:
   Status play(Run& run);
+  void checkpoint(Run& run);
 
   MeanFieldKind kind_;
 
@@ -54,27 +55,50 @@ class MeanFieldApp final : public Application {
   std::unique_ptr<MeanFieldFixedPoint> game_;  // solver.scheme = "fixed_point"
 };
 
-/// A fixed point of the best response. There is nothing to restart from: such runs take seconds.
+void MeanFieldApp::checkpoint(Run& run) {
+  const auto timer = run.timers().scope("checkpoint");
+  const GamePosition& at = game_->position();
+  std::vector<NamedField> fields;
+  for (const auto& [name, field] : game_->state_fields())
+    for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
+  CheckpointData data;
+  data.integers = {{"iterations", at.iterations}, {"responses", at.responses}};
+  data.reals = {{"residual", at.residual}};
+  run.save_checkpoint(fields, data);
+}
+
+/// A fixed point of the best response.
 Status MeanFieldApp::play(Run& run) {
-  if (run.restarting()) throw InputError("runs of solver.scheme = \"fixed_point\" write no checkpoints");
+  if (const std::optional<Checkpoint> c = run.restart()) {
+    game_->restore({static_cast<int>(c->integer("iterations")), static_cast<int>(c->integer("responses")), c->real("residual")});
+    for (const auto& [name, field] : game_->state_fields()) c->load_levels(name, *field);
+    run.log().info("restart at iteration {} from {}", c->integer("iterations"), c->path());
+  }
+  IterationTable table(run.log(), {{"iter", 6}, {"|rho - T(rho)|", 14}});
+  game_->monitor = [&](const GamePosition& at) {
+    run.history({{"iteration", static_cast<double>(at.iterations)}, {"residual_response", at.residual}});
+    table.row({static_cast<std::int64_t>(at.iterations), at.residual});
+  };
+  game_->stop = [&] {
+    if (run.stop_requested()) return true;
+    if (run.checkpoint_due()) checkpoint(run);
+    return false;
+  };
   GameReport found;
   {
     const auto timer = run.timers().scope("solve");
     found = game_->solve();
   }
   if (found.reason == StopReason::Diverged) throw DivergedError(fmt::format("the densities are not finite after {} best responses", found.responses));
-  IterationTable table(run.log(), {{"iter", 6}, {"|rho - T(rho)|", 14}});
-  for (std::size_t k = 0; k < found.history.size(); ++k) {
-    run.history({{"iteration", static_cast<double>(k)}, {"residual_response", found.history[k]}});
-    table.row({static_cast<std::int64_t>(k), found.history[k]});
-  }
-  const MeanFieldAnswer a = answer(*game_);
-  output_.solution(run, a);
+  checkpoint(run);
   nlohmann::ordered_json& r = run.report();
   r["scheme"] = "fixed_point";
   r["iterations"] = found.iterations;
   r["operator_passes"] = found.responses;
   r["residuals"] = {{"response", {{"absolute", found.residual}, {"relative", found.residual}}}};
+  if (found.stopped) return Status::TimeLimit;
+  const MeanFieldAnswer a = answer(*game_);
+  output_.solution(run, a);
   r["quantities"]["points"] = a.rho.layout().grid().size() * input_->finest().steps;
   r["quantities"]["responses"] = found.responses;
   Field first(a.rho.layout_ptr()), last(a.rho.layout_ptr());

@@ -241,6 +241,44 @@ BOOST_AUTO_TEST_CASE(a_game_without_coupling_is_a_control_problem) {
   BOOST_TEST(q["lower_bound"].get<double>() <= mean + 1e-10);
 }
 
+/// Best responses: averages go on with the same bits, Newton's and Anderson's methods from their last iterate.
+BOOST_AUTO_TEST_CASE(best_responses_go_on_where_they_were_stopped) {
+  const std::string problem =
+      "diffusion = 0.05\n[grid]\nupper = 1.0\ncells = 32\n[time]\nsteps = 8\n[initial]\nrho = \"exp(-(x-0.3)^2/0.05)\"\n[game]\nf = \"rho\"\ng = "
+      "\"(x-0.7)^2\"\n[solver]\nscheme = \"fixed_point\"\ndamping = 0.2\n[output]\nfields = [\"rho\", \"phi\"]\nevery = 4\n";
+  for (const std::string method : {"damped", "fictitious-play", "anderson", "newton-krylov"}) BOOST_TEST_CONTEXT(method) {
+      const bool averages = method == "damped" || method == "fictitious-play";
+      const Case c{
+          method, problem, {"solver.method=\"" + method + "\"", method == "fictitious-play" ? "solver.tolerance=1e-3" : "solver.tolerance=1e-9"}};
+      const std::string dir = fresh_directory("mean_field_responses");
+      write_file(dir + "/p.toml", problem);
+      const ProcessResult straight = solve(c, dir, "straight");
+      BOOST_TEST_REQUIRE(straight.code == 0, straight.err);
+      const ProcessResult stopped = solve(c, dir, "stopped", {"--time-limit", "00:00:00"});
+      BOOST_TEST(stopped.code == 5, stopped.err);
+      const Json early = report(dir + "/stopped");
+      BOOST_TEST(early["status"] == "time_limit");
+      BOOST_TEST(early["iterations"].get<int>() < report(dir + "/straight")["iterations"].get<int>());
+      const ProcessResult rest = solve(c, dir, "stopped", {"--restart"}, averages ? 1 : 2);
+      BOOST_TEST(rest.code == 0, rest.err);
+      // Half of the way, then the rest.
+      const ProcessResult half = solve(c, dir, "half", {"--set", "solver.max_iterations=4"});
+      BOOST_TEST(half.code == 3, half.err);
+      const ProcessResult whole = solve(c, dir, "half", {"--restart"});
+      BOOST_TEST(whole.code == 0, whole.err);
+      for (const char* name : {"/stopped", "/half"}) {
+        const Json a = report(dir + name), b = report(dir + "/straight");
+        if (averages) {
+          check_same_files(dir + name, dir + "/straight");
+          BOOST_TEST((a["quantities"] == b["quantities"]));
+        }
+        for (const char* figure : {"mean_x", "variance_x"})
+          BOOST_TEST(std::fabs(a["quantities"][figure].get<double>() - b["quantities"][figure].get<double>()) < 1e-7, figure);
+        BOOST_TEST(a["residuals"]["response"]["relative"].get<double>() <= (method == "fictitious-play" ? 1e-3 : 1e-9));
+      }
+    }
+}
+
 /// A game with a potential by its minimisation and by best responses, on the same grid and scheme.
 BOOST_AUTO_TEST_CASE(best_responses_reach_the_minimiser_of_a_game_with_a_potential) {
   const std::string dir = fresh_directory("mean_field_game");
