@@ -35,10 +35,13 @@ void MeanFieldProblem::validate() const {
   };
   if (stationary && (steps != 1 || theta != 1 || final_density || positive))
     throw InternalError("a stationary problem has one step, theta = 1, no final density and no positive variant");
+  for (const Field* given : {source, potential})
+    if (given && (given->levels() != steps || stationary || positive))
+      throw InternalError("sources and potentials have a level a half time; stationary problems and the positive variant have none");
   const double start = mass(initial, "initial");
   if (!final_density) return;
   const double end = mass(*final_density, "final");
-  if (!cost->has_reaction() && std::fabs(end - start) > 1e-10 * start)
+  if (!cost->has_reaction() && !source && std::fabs(end - start) > 1e-10 * start)
     throw InputError(
         fmt::format("the final density has the mass {:.12g}, the initial one {:.12g}: scale one of them, or use unbalanced transport", end, start));
 }

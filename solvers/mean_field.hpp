@@ -39,6 +39,10 @@ struct MeanFieldProblem {
   std::optional<Field> final_density;           ///< rho_T, of the mass of rho_0 (unbalanced problems: any); without it the end is free
   bool positive = false;                        ///< staggered scheme: its positive, diffusive variant (solvers/staggered_operator.hpp)
   double speed = 0;                             ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon (stationary: in unit time)
+  /// Staggered scheme, not owned, read whenever they are needed: rho_t - nu Lap rho + div m = source, and the cost int int potential rho dx dt on
+  /// top of F. Levels are half times; null: 0. After a change of the source make_feasible() is due. Of solvers/populations.hpp.
+  const Field* source = nullptr;
+  const Field* potential = nullptr;
   double dt() const { return horizon / steps; }
   double speed_scale() const;
   /// Throws InputError where fields, masses (1e-10 relative), signs or numbers do not fit together.

@@ -133,13 +133,13 @@ void StaggeredScheme::momentum(std::vector<Field>& m) {
 }
 
 void StaggeredScheme::value(Field& phi) {
-  if (problem_.nonlocal) {
-    add_interaction();
+  if (has_slopes()) {
+    add_slopes();
     std::swap(y_.rho, pull_);
   }
   operator_.exchange(y_);
   operator_.solve([&](int level, std::ptrdiff_t offset, int n, double* row) { operator_.adjoint_continuity_row(y_, level, offset, n, row); }, phi);
-  if (problem_.nonlocal) std::swap(y_.rho, pull_);
+  if (has_slopes()) std::swap(y_.rho, pull_);
   if (!problem_.stationary) return;
   const double mean = sum(phi) / static_cast<double>(problem_.layout->grid().size());
   for (double& v : phi.owned()) v -= mean;
@@ -220,7 +220,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   const double mass = sum(x_.rho, 0);
   for (int level = 0; level <= steps; ++level) {
     for (double v : x_.rho.owned(level)) least = std::min(least, v);
-    if (!cost.has_reaction()) out.mass_error = std::max(out.mass_error, std::fabs(sum(x_.rho, level) / mass - 1));
+    if (!cost.has_reaction() && !problem_.source) out.mass_error = std::max(out.mass_error, std::fabs(sum(x_.rho, level) / mass - 1));
   }
   out.least_density = global_min(layout.comm(), least);
   out.value_equation = value_equation_residual();
@@ -256,7 +256,7 @@ double StaggeredScheme::value_equation_residual() {
       cost.hamiltonian(p, slope.data(), residual.data(), u_[0]);
       cost.running().derivative(p, u_[0], terms_.data());
       for (int i = 0; i < p.n; ++i) residual[index(i)] -= terms_[index(i)];
-      if (problem_.nonlocal)
+      if (has_slopes())
         for (int i = 0; i < p.n; ++i) residual[index(i)] -= pull_.level(level)[p.offset + i] - y_.rho.level(level)[p.offset + i];
       if (stationary) {
         const double* phi = phi_.level() + p.offset;

@@ -230,6 +230,10 @@ void StaggeredOperator::continuity_row(const StaggeredState& x, int level, std::
     const double* const z = x.z.level(level) + offset;
     for (int i = 0; i < n; ++i) out[i] -= setting_.speed * z[i];
   }
+  if (source_) {
+    const double* const source = source_->level(level) + offset;
+    for (int i = 0; i < n; ++i) out[i] -= source[i];
+  }
 }
 
 void StaggeredOperator::adjoint_continuity_row(const CentredState& y, int level, std::ptrdiff_t offset, int n, double* __restrict out) {

@@ -63,6 +63,9 @@ class StaggeredOperator {
   /// @note Collective.
   StaggeredOperator(LayoutPtr layout, const Setting& setting);
 
+  /// What A x shall be instead of 0 in the functions below, one level a half time; not owned, null: 0.
+  void set_source(const Field* source) { source_ = source; }
+
   const LayoutPtr& layout() const { return layout_; }
   const Setting& setting() const { return setting_; }
   int steps() const { return setting_.steps; }
@@ -85,7 +88,7 @@ class StaggeredOperator {
   void exchange(CentredState& y) const;
 
   /// Rows of n values from `offset`: a whole x line, any part of the slab in 1-D. Level is that of the half time.
-  /// (A x)[level].
+  /// (A x - source)[level].
   void continuity_row(const StaggeredState& x, int level, std::ptrdiff_t offset, int n, double* out);
   /// (A P^{-1} K^T y)[level].
   void adjoint_continuity_row(const CentredState& y, int level, std::ptrdiff_t offset, int n, double* out);
@@ -100,11 +103,11 @@ class StaggeredOperator {
   /// phi = (A P^{-1} A^T)^{-1} r with r given row by row.
   /// @note Collective.
   void solve(const SpectralTransform::Source& r, Field& phi);
-  /// x -> the nearest solution of A x = 0 with the same given levels, in the metric P. phi: work, holds the multiplier afterwards.
+  /// x -> the nearest solution of A x = source with the same given levels, in the metric P. phi: work, holds the multiplier afterwards.
   /// @note Collective.
   void project(StaggeredState& x, Field& phi);
   struct ContinuityError {
-    double largest = 0;  ///< max over cells and half times of |A x| dt: what appears from nowhere in a step, as a density
+    double largest = 0;  ///< max over cells and half times of |A x - source| dt: what appears from nowhere in a step, as a density
     double mass = 0;     ///< max over nodes of the mass that has appeared since t = 0, as a sum over cells
   };
   /// @note Collective.
@@ -140,6 +143,7 @@ class StaggeredOperator {
   Setting setting_;
   int dim_;
   double end_weight_;
+  const Field* source_ = nullptr;
   std::array<double, 3> inverse_h_{};
   std::unique_ptr<SpectralPreconditioner> metric_;
   std::vector<double> row_, error_, lap_[3];  ///< scratch rows

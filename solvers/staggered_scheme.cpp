@@ -59,8 +59,9 @@ StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
       y_(operator_.make_centred()),
       phi_(operator_.make_multiplier()) {
   problem_.cost->bind(problem_.layout, half_times_, problem_.horizon);
+  operator_.set_source(problem_.source);
+  if (has_slopes()) pull_ = Field(problem_.layout, problem_.steps);
   if (problem_.nonlocal) {
-    pull_ = Field(problem_.layout, problem_.steps);
     given_ = Field(problem_.layout);
     lipschitz_ = largest_eigenvalue(*problem_.nonlocal, problem_.layout);
   }
@@ -167,24 +168,31 @@ std::size_t StaggeredScheme::bytes() const {
   return doubles * sizeof(double);
 }
 
-void StaggeredScheme::add_interaction() {
+void StaggeredScheme::add_slopes() {
   const std::ptrdiff_t n = problem_.layout->owned();
   for (int level = 0; level < problem_.steps; ++level) {
-    const double *before = x_.rho.level(level), *after = x_.rho.level(level + 1);
-    double* middle = given_.level();
-    const double older = problem_.stationary ? 0 : 0.5, newer = 1 - older;
-    for (std::ptrdiff_t i = 0; i < n; ++i) middle[i] = older * before[i] + newer * after[i];
-    problem_.nonlocal->apply(given_, 0, pull_, level);
     double* out = pull_.level(level);
     const double* y = y_.rho.level(level);
-    for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += y[i];
+    if (problem_.nonlocal) {
+      const double *before = x_.rho.level(level), *after = x_.rho.level(level + 1);
+      double* middle = given_.level();
+      const double older = problem_.stationary ? 0 : 0.5, newer = 1 - older;
+      for (std::ptrdiff_t i = 0; i < n; ++i) middle[i] = older * before[i] + newer * after[i];
+      problem_.nonlocal->apply(given_, 0, pull_, level);
+      for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += y[i];
+    } else {
+      std::copy_n(y, n, out);
+    }
+    if (!problem_.potential) continue;
+    const double* potential = problem_.potential->level(level);
+    for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += potential[i];
   }
 }
 
 void StaggeredScheme::primal_step(double tau, double relaxation) {
   measured_ = false;
-  if (problem_.nonlocal) {
-    add_interaction();
+  if (has_slopes()) {
+    add_slopes();
     std::swap(y_.rho, pull_);
   }
   operator_.exchange(y_);
@@ -199,7 +207,7 @@ void StaggeredScheme::primal_step(double tau, double relaxation) {
       x[i] -= move * g[i];
     }
   });
-  if (problem_.nonlocal) std::swap(y_.rho, pull_);
+  if (has_slopes()) std::swap(y_.rho, pull_);
 }
 
 double StaggeredScheme::primal_error(double tau, double relaxation) {

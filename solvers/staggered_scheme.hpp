@@ -61,7 +61,9 @@ class StaggeredScheme final : public MeanFieldScheme {
 
  private:
   Field& component(StaggeredState& x, int c) const;
-  void add_interaction();
+  /// pull_ = y.rho with the slopes of what is not in the cost: interaction and potential.
+  void add_slopes();
+  bool has_slopes() const { return problem_.nonlocal || problem_.potential; }
   void copy_ends();
   void keep_mass();
   /// Rows of V = prox(y / sigma + K x) at a row: rho, flux and source in physical units and the signs of the cost.
@@ -80,7 +82,7 @@ class StaggeredScheme final : public MeanFieldScheme {
   StaggeredState x_, ahead_;
   CentredState y_;
   Field phi_;           ///< multiplier of the last primal step
-  Field pull_, given_;  ///< y.rho + W * R; R at a level: with interaction only
+  Field pull_, given_;  ///< y.rho + W * R + potential, with either of them; R at a level: with interaction only
   double lipschitz_ = 0;
   double sigma_ = 1;  ///< of the last dual step
   double mean_density_ = 0, largest_density_ = 0;

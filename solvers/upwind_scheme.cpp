@@ -120,6 +120,7 @@ UpwindScheme::UpwindScheme(MeanFieldProblem problem, const UpwindOptions& option
                                  cost.terms().hamiltonian.kinetic->name()));
   if (cost.terms().obstacle && problem_.viscosity > 0)
     throw InputError("with diffusion the momenta of the upwind scheme cannot hold mass back from an obstacle: take the staggered scheme");
+  if (problem_.source || problem_.potential) throw InternalError("given sources and potentials are for the staggered scheme");
   if (cost.has_reaction()) throw InputError("the upwind scheme has no reaction flux: unbalanced problems are for the staggered scheme");
 
   std::vector<double> times;
