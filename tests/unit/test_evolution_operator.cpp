@@ -64,6 +64,7 @@ BOOST_AUTO_TEST_CASE(coefficients_that_are_known_at_cells_are_averaged_at_faces)
       for (int i = 0; i < p.n; ++i) out[i] = at_cell(first + p.offset + i);
     }
     bool depends_on_time() const override { return false; }
+    bool on_nodes() const override { return true; }
     void bind(const SlabLayout& layout) override { first = layout.global_offset(); }
   };
   for (int dim = 1; dim <= 3; ++dim)
