@@ -12,6 +12,17 @@ namespace wasserflow {
 namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 using Buffer = ChunkRow;
+
+/// slopes[j] = q[j] / weight from point `at` on, in `scaled` where there is a weight (null: none).
+void unweighted_slopes(std::size_t count, std::size_t at, const double* weight, int slots, const double* const* q, std::array<Buffer, 6>& scaled,
+                       std::array<const double*, 6>& slopes) {
+  for (std::size_t j = 0; j < static_cast<std::size_t>(slots); ++j) {
+    slopes[j] = q[j] + at;
+    if (!weight) continue;
+    for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / weight[i];
+    slopes[j] = scaled[j].data();
+  }
+}
 }  // namespace
 
 void TransportCost::energy(const RowPoints& row, const double* rho, const double* const* m, double* out, double* kinetic, double terminal) const {
@@ -76,12 +87,7 @@ void TransportCost::hamiltonian(const RowPoints& row, const double* const* q, do
     const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
     std::array<Buffer, 6> scaled;
     std::array<const double*, 6> slopes{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
-      slopes[j] = q[j] + first;
-      if (!terms_.weight) continue;
-      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
-      slopes[j] = scaled[j].data();
-    }
+    unweighted_slopes(count, at, terms_.weight ? rows.weight.data() : nullptr, flux_slots_, q, scaled, slopes);
     alignas(64) Buffer value, r, v, dv;
     if (splitting_ == Splitting::Upwind)
       terms_.hamiltonian.kinetic->evaluate(p, slopes.data(), value.data());
@@ -110,12 +116,7 @@ void TransportCost::velocity(const RowPoints& row, const double* const* q, doubl
     const std::size_t n = static_cast<std::size_t>(padded(p.n)), count = static_cast<std::size_t>(p.n), at = static_cast<std::size_t>(first);
     std::array<Buffer, 6> scaled, gradient;
     std::array<const double*, 6> slopes{};
-    for (std::size_t j = 0; j < static_cast<std::size_t>(flux_slots_); ++j) {
-      slopes[j] = q[j] + first;
-      if (!terms_.weight) continue;
-      for (std::size_t i = 0; i < count; ++i) scaled[j][i] = q[j][at + i] / rows.weight[i];
-      slopes[j] = scaled[j].data();
-    }
+    unweighted_slopes(count, at, terms_.weight ? rows.weight.data() : nullptr, flux_slots_, q, scaled, slopes);
     const auto g = pointers(gradient);
     if (splitting_ == Splitting::Upwind)
       terms_.hamiltonian.kinetic->gradient(p, slopes.data(), g.data());

@@ -168,7 +168,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   const int steps = problem_.steps;
   MeanFieldFigures out;
   out.lower_bound = -std::numeric_limits<double>::infinity();
-  out.continuity = operator_.continuity_error(x_).largest / ((problem_.stationary ? problem_.dt() : 1) * largest_density_);
+  out.continuity = operator_.continuity_error(x_).largest / largest_density_;
   operator_.exchange_for_interpolation(x_);
 
   enum { Kinetic, Running, Feasible, Interaction, FeasibleEnd, End, Count };

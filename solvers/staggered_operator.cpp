@@ -385,12 +385,13 @@ StaggeredOperator::ContinuityError StaggeredOperator::continuity_error(Staggered
       add_row(masses_[index(level)], *layout_, error_.data(), p.n);
     }
   ExactSum::reduce(layout_->comm(), masses_);
+  const double time = setting_.stationary ? 1 : setting_.dt;
   double mass = 0;
   for (const ExactSum& m : masses_) {
-    mass += setting_.dt * m.value();
+    mass += time * m.value();
     error.mass = std::max(error.mass, std::fabs(mass));
   }
-  error.largest = setting_.dt * global_max(layout_->comm(), error.largest);
+  error.largest = time * global_max(layout_->comm(), error.largest);
   return error;
 }
 

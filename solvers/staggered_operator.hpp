@@ -107,7 +107,8 @@ class StaggeredOperator {
   /// @note Collective.
   void project(StaggeredState& x, Field& phi);
   struct ContinuityError {
-    double largest = 0;  ///< max over cells and half times of |A x - source| dt: what appears from nowhere in a step, as a density
+    double largest = 0;  ///< max over cells and half times of |A x - source| dt: what appears from nowhere in a step (stationary: in unit
+                         ///< time), as a density
     double mass = 0;     ///< max over nodes of the mass that has appeared since t = 0, as a sum over cells
   };
   /// @note Collective.

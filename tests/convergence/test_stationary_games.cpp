@@ -20,12 +20,6 @@ test::MeanFieldRun stationary(const LayoutPtr& layout, const std::string& cost, 
   return test::solve(std::move(problem), tolerance, 4000);
 }
 
-double largest_difference(const Field& rho, const Field& exact) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < rho.layout().owned(); ++i) worst = std::max(worst, std::fabs(rho.level(1)[i] - exact.level()[i]));
-  return global_max(rho.layout().comm(), worst);
-}
-
 }  // namespace
 
 // Almulla, Ferreira, Gomes 2017 on the circle: u_x^2/2 + b u_x + V = ln m + Hbar, -(m (u_x + b))_x = 0. With int b = 0: u_x = -b, m = e^{V - b^2/2} /
@@ -47,7 +41,7 @@ BOOST_AUTO_TEST_CASE(circle) {
       });
       const double z = sum(exact) * layout->grid().cell_volume();
       for (double& v : exact.owned()) v /= z;
-      const double error = largest_difference(rho, exact);
+      const double error = test::largest_difference(rho, exact, 1);
       BOOST_TEST_MESSAGE("drift " << drift << " cells " << cells << ": error " << error << ", Hbar " << run.figures.ergodic_constant + 1 << " (" << std::log(z)
                                   << "), iterations " << run.report.iterations << ", equation " << run.figures.value_equation);
       BOOST_TEST(error < 1e-6);

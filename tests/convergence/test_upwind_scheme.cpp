@@ -7,19 +7,15 @@
 
 #include "solvers/howard.hpp"
 #include "solvers/upwind_scheme.hpp"
+#include "tests/support/fields.hpp"
 #include "tests/support/mean_field_cases.hpp"
 
 using namespace wasserflow;
 using test::interval;
+using test::largest_difference;
 using test::MeanFieldCase;
 
 namespace {
-
-double largest_difference(const Field& a, int ka, const Field& b, int kb) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < a.layout().owned(); ++i) worst = std::max(worst, std::fabs(a.level(ka)[i] - b.level(kb)[i]));
-  return global_max(a.layout().comm(), worst);
-}
 
 std::string gaussian(double mean, double variance) { return fmt::format("exp(-(x - {})^2/(2*{}))", mean, variance); }
 
@@ -105,8 +101,8 @@ BOOST_AUTO_TEST_CASE(zero_coupling_is_the_hamilton_jacobi_equation) {
     scheme.value(value);
     scheme.density(density);
     for (int n = 0; n < game.steps; ++n) {
-      BOOST_TEST(largest_difference(value, n, phi, n) < 1e-8);
-      BOOST_TEST(largest_difference(density, n + 1, rho, n + 1) < 1e-6);
+      BOOST_TEST(largest_difference(value, phi, n, n) < 1e-8);
+      BOOST_TEST(largest_difference(density, rho, n + 1, n + 1) < 1e-6);
     }
     certified(scheme.figures());
   }
@@ -215,7 +211,7 @@ BOOST_AUTO_TEST_CASE(stationary_game_with_drift) {
       scheme.value(phi);
       scheme.density(rho);
       double worst = 0;
-      for (int n = 0; n <= c.steps; ++n) worst = std::max(worst, largest_difference(rho, n, scheme.problem().initial, 0));
+      for (int n = 0; n <= c.steps; ++n) worst = std::max(worst, largest_difference(rho, scheme.problem().initial, n, 0));
       // f = ln rho + 1, so that phi falls by Hbar - 1 over the horizon.
       const double hbar = drift ? 0.02776151018711 : 0.23591435750718;
       const double error = std::fabs(sum(phi, 0) / cells - (1 - hbar));
@@ -249,8 +245,8 @@ BOOST_AUTO_TEST_CASE(formulas_stand_for_built_in_hamiltonians) {
     scheme.value(values.back());
   }
   for (int n = 0; n < c.steps; ++n) {
-    BOOST_TEST(largest_difference(densities[0], n + 1, densities[1], n + 1) < 1e-6);
-    BOOST_TEST(largest_difference(values[0], n, values[1], n) < 1e-6);
+    BOOST_TEST(largest_difference(densities[0], densities[1], n + 1, n + 1) < 1e-6);
+    BOOST_TEST(largest_difference(values[0], values[1], n, n) < 1e-6);
   }
 }
 
@@ -277,8 +273,8 @@ BOOST_AUTO_TEST_CASE(a_plugin_and_a_formula_without_upwind_sides) {
     scheme.value(values.back());
   }
   for (int n = 0; n < c.steps; ++n) {
-    BOOST_TEST(largest_difference(densities[0], n + 1, densities[1], n + 1) < 1e-8);
-    BOOST_TEST(largest_difference(values[0], n, values[1], n) < 1e-8);
+    BOOST_TEST(largest_difference(densities[0], densities[1], n + 1, n + 1) < 1e-8);
+    BOOST_TEST(largest_difference(values[0], values[1], n, n) < 1e-8);
   }
 }
 

@@ -8,19 +8,13 @@
 #include "grids/reduce.hpp"
 #include "grids/support/parameters.hpp"
 #include "solvers/staggered_scheme.hpp"
+#include "tests/support/fields.hpp"
 
 namespace wasserflow::test {
 
 using PointFunction = std::function<double(double x, double y, double z)>;
 
-inline Field density_of(const LayoutPtr& layout, const PointFunction& f) {
-  Field rho(layout);
-  for (int r = 0; r < layout->rows(); ++r) {
-    const RowPoints p = layout->row(r);
-    for (int i = 0; i < p.n; ++i) rho.level()[p.offset + i] = f(p.x[i], p.y, p.z);
-  }
-  return rho;
-}
+inline Field density_of(const LayoutPtr& layout, const PointFunction& f) { return field(layout, f); }
 
 /// Scales to total mass 1.
 inline void normalise(Field& rho) {

@@ -7,23 +7,15 @@
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/back_and_forth_jko.hpp"
+#include "tests/support/fields.hpp"
 
 using namespace wasserflow;
+using test::field, test::largest_difference;
 
 namespace {
 
 LayoutPtr box(MPI_Comm comm, int dim, int cells, double half) {
   return make_layout(comm, Grid(std::vector<Axis>(static_cast<std::size_t>(dim), Axis{-half, half, cells, Boundary::NoFlux, 0.5})), 1);
-}
-
-template <class F>
-Field field(const LayoutPtr& layout, F&& f) {
-  Field u(layout);
-  for (int r = 0; r < layout->rows(); ++r) {
-    const RowPoints p = layout->row(r);
-    for (int i = 0; i < p.n; ++i) u.level()[p.offset + i] = f(p.x[i], p.y, p.z);
-  }
-  return u;
 }
 
 void normalise(Field& u) {

@@ -8,8 +8,10 @@
 #include "grids/support/errors.hpp"
 #include "solvers/entropic_transport.hpp"
 #include "solvers/wasserstein_prox.hpp"
+#include "tests/support/fields.hpp"
 
 using namespace wasserflow;
+using test::largest_difference;
 
 namespace {
 
@@ -31,12 +33,6 @@ Field field(const LayoutPtr& layout, F&& f) {
 
 double normal(double x, double mean, double variance) {
   return std::exp(-(x - mean) * (x - mean) / (2 * variance)) / std::sqrt(2 * std::numbers::pi * variance);
-}
-
-double largest_difference(const Field& a, const Field& b) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < a.layout().owned(); ++i) worst = std::max(worst, std::fabs(a.level()[i] - b.level()[i]));
-  return global_max(a.layout().comm(), worst);
 }
 
 /// cost + eps KL(. | mu x nu) of N(0, s) and N(m, t) with cost |x - y|^2 / 2 (Janati, Muzellec, Peyre, Cuturi 2020, one axis).

@@ -8,23 +8,15 @@
 #include "solvers/density_distances.hpp"
 #include "solvers/pushforward.hpp"
 #include "solvers/rearrangement.hpp"
+#include "tests/support/fields.hpp"
 
 using namespace wasserflow;
+using test::field, test::largest_difference;
 
 namespace {
 
 LayoutPtr unit_box(int dim, int cells) {
   return make_layout(MPI_COMM_WORLD, Grid(std::vector<Axis>(static_cast<std::size_t>(dim), Axis{0, 1, cells, Boundary::NoFlux, 0.5})), 2);
-}
-
-template <class F>
-Field field(const LayoutPtr& layout, F&& f) {
-  Field u(layout);
-  for (int r = 0; r < layout->rows(); ++r) {
-    const RowPoints p = layout->row(r);
-    for (int i = 0; i < p.n; ++i) u.level()[p.offset + i] = f(p.x[i], p.y, p.z);
-  }
-  return u;
 }
 
 /// |x - c|^2 over the first `dim` coordinates, c = (centre, centre, centre).
@@ -34,12 +26,6 @@ double square(int dim, double centre, double x, double y, double z) {
 
 double bump(int dim, double centre, double deviation, double x, double y, double z) {
   return std::exp(-square(dim, centre, x, y, z) / (2 * deviation * deviation));
-}
-
-double largest_difference(const Field& a, const Field& b) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < a.layout().owned(); ++i) worst = std::max(worst, std::fabs(a.level()[i] - b.level()[i]));
-  return global_max(a.layout().comm(), worst);
 }
 
 }  // namespace

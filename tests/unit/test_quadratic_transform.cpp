@@ -9,8 +9,10 @@
 #include "grids/quadratic_interpolation.hpp"
 #include "grids/quadratic_transform.hpp"
 #include "grids/reduce.hpp"
+#include "tests/support/fields.hpp"
 
 using namespace wasserflow;
+using test::field, test::largest_difference;
 
 namespace {
 
@@ -19,16 +21,6 @@ LayoutPtr box(std::vector<int> cells) {
   for (const int n : cells) axes.push_back({-0.3, -0.3 + 0.11 * n, n, Boundary::NoFlux, 0.5});
   axes.front().upper += 0.5;  // another spacing
   return make_layout(MPI_COMM_WORLD, Grid(axes), 1);
-}
-
-template <class F>
-Field field(const LayoutPtr& layout, F&& f) {
-  Field u(layout);
-  for (int r = 0; r < layout->rows(); ++r) {
-    const RowPoints p = layout->row(r);
-    for (int i = 0; i < p.n; ++i) u.level()[p.offset + i] = f(p.x[i], p.y, p.z);
-  }
-  return u;
 }
 
 /// All values in the order of the whole grid.
@@ -51,12 +43,6 @@ std::array<double, 3> point(const Grid& grid, std::int64_t i) {
     i /= grid.cells(d);
   }
   return x;
-}
-
-double largest_difference(const Field& a, const Field& b) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < a.layout().owned(); ++i) worst = std::max(worst, std::fabs(a.level()[i] - b.level()[i]));
-  return global_max(a.layout().comm(), worst);
 }
 
 }  // namespace

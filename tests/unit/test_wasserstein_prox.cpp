@@ -7,8 +7,10 @@
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/wasserstein_prox.hpp"
+#include "tests/support/fields.hpp"
 
 using namespace wasserflow;
+using test::largest_difference;
 
 namespace {
 
@@ -27,12 +29,6 @@ Field field(const LayoutPtr& layout, F&& f) {
     for (int i = 0; i < p.n; ++i) u.level()[p.offset + i] = f(Point{p.x[i], p.y, p.z});
   }
   return u;
-}
-
-double largest_difference(const Field& a, const Field& b) {
-  double worst = 0;
-  for (std::ptrdiff_t i = 0; i < a.layout().owned(); ++i) worst = std::max(worst, std::fabs(a.level()[i] - b.level()[i]));
-  return global_max(a.layout().comm(), worst);
 }
 
 double l1(const Field& a, const Field& b) {
