@@ -10,29 +10,14 @@
 //   dual step      read that point, phi^0, rho, 2d momenta, c; write rho, 2d momenta   4 + 4d + c
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-#include <functional>
 #include <vector>
 
-#include "grids/reduce.hpp"
+#include "bench/measure.hpp"
 #include "solvers/hj_saddle_point.hpp"
 
 using namespace wasserflow;
 
 namespace {
-
-double median(std::vector<double> v) {
-  std::sort(v.begin(), v.end());
-  return v[v.size() / 2];
-}
-
-double timed(MPI_Comm comm, const std::function<void()>& work) {
-  MPI_Barrier(comm);
-  const double start = MPI_Wtime();
-  work();
-  return global_max(comm, MPI_Wtime() - start);
-}
 
 struct Case {
   std::string name;
@@ -71,12 +56,7 @@ int main(int argc, char** argv) {
     saddle.phi().copy_level(0, saddle.initial(), 0);
     saddle.momenta_from_policy();
 
-    // Triad on every rank at once, arrays as large as a field of the case but never small enough for a cache.
-    const std::size_t n = std::max<std::size_t>(static_cast<std::size_t>(layout->owned()), std::size_t{1} << 24);
-    std::vector<double> a(n, 1), b(n, 2), d(n, 3);
-    const auto triad = [&] {
-      for (std::size_t i = 0; i < n; ++i) a[i] = b[i] + 0.5 * d[i];
-    };
+    Triad triad(static_cast<std::size_t>(layout->owned()));
     Field in(layout), out(layout);
     in.copy_level(0, saddle.initial(), 0);
     SpectralTransform& transform = saddle.preconditioner().transform();
@@ -93,7 +73,7 @@ int main(int argc, char** argv) {
     for (int repeat = 0; repeat < 9; ++repeat) {
       iteration.push_back(timed(comm, [&] { iterate(), iterate(); }) / 2);
       pair.push_back(timed(comm, [&] { transforms(), transforms(); }) / 2);
-      bandwidth.push_back(3 * sizeof(double) * static_cast<double>(n) * ranks / timed(comm, triad));
+      bandwidth.push_back(triad.bandwidth(comm));
       in.copy_level(0, saddle.initial(), 0);
     }
     const double bytes = sizeof(double) * (1 + 2 * c.dim + 3 + 4 + 4 * c.dim + c.coefficients);

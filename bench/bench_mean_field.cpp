@@ -1,5 +1,13 @@
-/// Dynamic optimal transport of a Gaussian on staggered grids: iterations from grid to grid, coarse-to-fine, bytes a point, seconds a point and
-/// iteration. Usage: [mpirun -n N] bench_mean_field [growth] [levels] [speed CELLS STEPS]
+/// Dynamic optimal transport of a Gaussian: iterations from grid to grid, coarse-to-fine, bytes a point, seconds a point and iteration.
+/// Usage: [mpirun -n N] bench_mean_field [growth] [levels] [speed CELLS STEPS] [iteration [DIM [CELLS STEPS]]]
+///
+/// iteration: one PDHG iteration of schemes S (staggered) and U (upwind) beside what it cannot avoid, interleaved: its space-time solve by itself
+/// (which reads a field and writes one), and the least doubles a point that its sweeps move besides, at the bandwidth of a triad on the same ranks,
+/// in d dimensions:
+///   S   right-hand side: read y; update: read the multiplier, read and write x and y        (1 + d) - 1 + 1 + 4 (1 + d)
+///   U   right-hand side: read y; update of phi: read it, write the point ahead; dual step: read that, read and write y  (1 + 2d) - 1 + 2 + 1 + 2 (1
+///   + 2d)
+/// with y = (rho, momenta). The proximal map by itself, on rows in cache, is arithmetic that comes on top.
 #include <fmt/core.h>
 #include <petscsys.h>
 
@@ -8,11 +16,12 @@
 #include <cstring>
 #include <ctime>
 
-#include "grids/reduce.hpp"
+#include "bench/measure.hpp"
 #include "problems/catalogue.hpp"
 #include "solvers/grid_transfer.hpp"
 #include "solvers/mean_field_continuation.hpp"
 #include "solvers/staggered_scheme.hpp"
+#include "solvers/upwind_scheme.hpp"
 
 using namespace wasserflow;
 
@@ -34,15 +43,19 @@ Field bump(const LayoutPtr& layout, double c) {
   return u;
 }
 
-MeanFieldSchemePtr translation(const LayoutPtr& layout, int steps) {
+MeanFieldProblem translation_problem(const LayoutPtr& layout, int steps, Splitting splitting) {
   MeanFieldProblem p;
   p.layout = layout;
   p.steps = steps;
   const ProblemFile file = ProblemFile::parse("[hamiltonian]\ntype = \"quadratic\"\n", "bench");
-  p.cost = std::make_shared<TransportCost>(read_transport_cost(file.root(), layout->dim(), Splitting::LaxFriedrichs));
+  p.cost = std::make_shared<TransportCost>(read_transport_cost(file.root(), layout->dim(), splitting));
   p.initial = bump(layout, 0.3);
   p.final_density = bump(layout, 0.7);
-  return std::make_unique<StaggeredScheme>(std::move(p));
+  return p;
+}
+
+MeanFieldSchemePtr translation(const LayoutPtr& layout, int steps) {
+  return std::make_unique<StaggeredScheme>(translation_problem(layout, steps, Splitting::LaxFriedrichs));
 }
 
 LayoutPtr cube(int dim, int cells) {
@@ -91,6 +104,105 @@ void speed(int dim, int cells, int steps) {
   std::fflush(stdout);
 }
 
+/// Processor seconds of the proximal map for all points: on the rows of a level in the middle of time, which are loaded first.
+double prox_seconds(const TransportCost& cost, const SlabLayout& layout, int steps, double sigma, double sigma_m,
+                    const std::vector<const Field*>& y) {
+  const int level = steps / 2;
+  std::vector<std::vector<double>> rows(y.size(), std::vector<double>(static_cast<std::size_t>(layout.row(0).n)));
+  std::vector<double*> u;
+  for (auto& row : rows) u.push_back(row.data());
+  double copies = 0;
+  const auto sweep = [&](bool map) {
+    for (int r = 0; r < layout.rows(); ++r) {
+      RowPoints p = layout.row(r);
+      p.level = level;
+      for (std::size_t c = 0; c < y.size(); ++c) std::copy_n(y[c]->level(level) + p.offset, p.n, u[c]);
+      if (map) cost.prox(p, sigma, sigma_m, u[0], u.data() + 1);
+      copies += u[0][0];
+    }
+  };
+  sweep(false);
+  const double copy = timed(layout.comm(), [&] { sweep(false); }), all = timed(layout.comm(), [&] { sweep(true); });
+  if (std::isnan(copies)) fmt::print("not a number\n");
+  return steps * (all - copy);
+}
+
+void iteration(MeanFieldScheme& scheme, const char* name) {
+  const MeanFieldProblem& problem = scheme.problem();
+  const SlabLayout& layout = *problem.layout;
+  const MPI_Comm comm = layout.comm();
+  const int d = layout.dim(), steps = problem.steps;
+  auto* const staggered = dynamic_cast<StaggeredScheme*>(&scheme);
+  auto* const upwind = dynamic_cast<UpwindScheme*>(&scheme);
+  const double points = static_cast<double>(layout.grid().size()) * steps, weight = scheme.default_weight(), speed = problem.speed_scale();
+  const double length = std::sqrt(0.98 / scheme.operator_norm_squared()), tau = length / weight, sigma = length * weight;
+  const int doubles = staggered ? 1 + d + 4 * (1 + d) : 2 * d + 3 + 2 * (1 + 2 * d);
+  Field in(problem.layout, steps), out(problem.layout, steps);
+  for (int k = 0; k < steps; ++k) in.copy_level(k, problem.initial, 0);
+  std::vector<const Field*> y{staggered ? &staggered->x().rho : &upwind->saddle_point().rho()};
+  for (const Field& m : staggered ? staggered->x().m : upwind->saddle_point().momenta()) y.push_back(&m);
+
+  const auto iterate = [&] {
+    scheme.primal_step(tau, 1.9);
+    static_cast<void>(scheme.dual_step(sigma, 1.9, false));
+  };
+  const auto solve = [&] {
+    if (staggered)
+      staggered->space().solve(SpectralTransform::from(in), out);
+    else
+      upwind->saddle_point().preconditioner().apply(in, out);
+  };
+  Triad triad(static_cast<std::size_t>(layout.owned()));
+  std::vector<double> all, solves, traffic, maps, ratio, busy;
+  for (int warm = 0; warm < 10; ++warm) iterate();
+  solve();
+  const int repeats = points > 4e6 ? 1 : std::min(50, static_cast<int>(4e6 / points));
+  for (int repeat = 0; repeat < 9; ++repeat) {
+    all.push_back(timed(comm,
+                        [&] {
+                          for (int k = 0; k < repeats; ++k) iterate();
+                        }) /
+                  repeats);
+    solves.push_back(timed(comm,
+                           [&] {
+                             for (int k = 0; k < repeats; ++k) solve();
+                           }) /
+                     repeats);
+    traffic.push_back(static_cast<double>(sizeof(double)) * doubles * points / triad.bandwidth(comm));
+    maps.push_back(
+        prox_seconds(*problem.cost, layout, steps, staggered ? 1 / sigma : sigma, speed * speed * (staggered ? 1 / sigma : 0.25 * sigma), y));
+    ratio.push_back(all.back() / (solves.back() + traffic.back()));
+    busy.push_back(all.back() / (solves.back() + traffic.back() + maps.back()));
+  }
+  double bytes = static_cast<double>(scheme.bytes());
+  MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_DOUBLE, MPI_SUM, comm);
+  const double ns = 1e9 * layout.ranks() / points;  // of processors
+  if (layout.rank() == 0)
+    fmt::print("{:<3}{:>14}{:>6}{:>10.1f}{:>9.1f}{:>9.1f}{:>7}{:>9.1f}{:>8.2f}{:>11.2f}{:>10.0f}\n", name,
+               fmt::format("{}^{} x {}", layout.grid().cells(0), d, steps), layout.ranks(), ns * median(all), ns * median(solves),
+               ns * median(traffic), 8 * doubles, ns * median(maps), median(ratio), median(busy), bytes / points);
+  std::fflush(stdout);
+}
+
+/// Of both schemes, on a grid or on the usual ones of a dimension (0: of each).
+void iterations(int dim, int cells, int steps) {
+  const std::vector<std::array<int, 3>> usual{{1, 4096, 64}, {1, 65536, 64}, {2, 128, 16}, {2, 256, 32}, {3, 32, 16}, {3, 64, 32}};
+  if (rank_of(MPI_COMM_WORLD) == 0)
+    fmt::print("{:<3}{:>14}{:>6}{:>10}{:>9}{:>9}{:>7}{:>9}{:>8}{:>11}{:>10}\n", "", "grid", "ranks", "iteration", "solve", "traffic", "bytes", "prox",
+               "ratio", "with prox", "bytes/pt");
+  const auto both = [](int d, int n, int levels) {
+    const LayoutPtr layout = cube(d, n);
+    StaggeredScheme s(translation_problem(layout, levels, Splitting::LaxFriedrichs));
+    s.start();
+    iteration(s, "S");
+    UpwindScheme u(translation_problem(layout, levels, Splitting::Upwind));
+    iteration(u, "U");
+  };
+  if (cells > 0) return both(dim, cells, steps);
+  for (const auto& [d, n, levels] : usual)
+    if (dim == 0 || dim == d) both(d, n, levels);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,6 +219,10 @@ int main(int argc, char** argv) {
     }
     if (std::strcmp(argv[i], "speed") == 0 && i + 2 < argc)
       for (int dim : {2, 3}) speed(dim, dim == 2 ? 4 * std::atoi(argv[i + 1]) : std::atoi(argv[i + 1]), std::atoi(argv[i + 2]));
+    if (std::strcmp(argv[i], "iteration") == 0) {
+      const auto number = [&](int k) { return i + k < argc ? std::atoi(argv[i + k]) : 0; };
+      iterations(number(1), number(2), number(3));
+    }
   }
   PetscFinalize();
   return 0;
