@@ -45,7 +45,7 @@ Keys below(const Keys& keys, const std::string& table) {
 
 Keys topic_keys(const Topic& topic, const AppInfo& info, const std::function<std::unique_ptr<Application>()>& make) {
   if (topic.table.empty()) return {};
-  const ProblemFile file = ProblemFile::parse(info.example, "problem.toml", topic.settings);
+  const ProblemFile file = ProblemFile::parse(topic.example.empty() ? info.example : topic.example, "problem.toml", topic.settings);
   load_problem(file, *make(), MPI_COMM_SELF, true);
   return below(file.resolved(), topic.table);
 }

@@ -100,7 +100,8 @@ struct Topic {
   std::string name;  ///< "quadratic"
   std::string doc;
   std::string table;                  ///< its keys stand here, e.g. "hamiltonian"; "" when it has none
-  std::vector<std::string> settings;  ///< overrides of AppInfo::example that choose it
+  std::vector<std::string> settings;  ///< overrides of the example that choose it
+  std::string example = {};           ///< a problem file of its own; "": AppInfo::example
 };
 
 struct AppInfo {

@@ -141,8 +141,44 @@ every = 2
 starts = 4
 )toml";
 
+/// What the example does not show.
+constexpr const char* planning = R"toml(
+grid = { upper = [1.0], cells = 16 }
+time = { steps = 8 }
+initial = { rho = "1 + x" }
+final = { rho = "2 - x" }
+)toml";
+constexpr const char* stationary = R"toml(
+diffusion = 0.1
+grid = { upper = [1.0], cells = 16 }
+time = { stationary = true }
+coupling = { type = "entropy" }
+initial = { rho = 1.0 }
+)toml";
+constexpr const char* jko = R"toml(
+grid = { upper = [1.0], cells = 16 }
+jko = { tau = 1e-3, energy = { type = "entropy" } }
+initial = { rho = "1 + x" }
+)toml";
+constexpr const char* best_responses = R"toml(
+diffusion = 0.1
+grid = { upper = [1.0], cells = 16 }
+time = { steps = 8 }
+game = { f = "rho", g = "x^2" }
+initial = { rho = "1 + x" }
+solver = { scheme = "fixed_point" }
+)toml";
+
 std::vector<Topic> topics() {
   std::vector<Topic> all;
+  const auto problem = [&](const char* name, const char* doc, const char* table, const char* file) {
+    all.push_back({"Problem class", name, doc, table, {}, file});
+  };
+  problem("planning", "from one density to another: [final] in place of [terminal]", "final", planning);
+  problem("stationary", "a game without time: its density, value function and ergodic constant", "time", stationary);
+  problem("jko", "the gradient flow of an energy in W2 by steps: [jko] in place of [time]", "jko", jko);
+  problem("best_responses", "games without a potential: solver.scheme = \"fixed_point\" and [game]", "game", best_responses);
+  problem("fixed_point", "how games without a potential are solved", "solver", best_responses);
   for (const auto& [name, entry] : coupling_types().entries()) {
     std::string keys = coupling_example(name);
     while (!keys.empty() && keys.back() == '\n') keys.pop_back();
