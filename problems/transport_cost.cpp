@@ -265,11 +265,41 @@ void TransportCost::store_fluxes(const Rows& rows, std::array<Buffer, 7>& m, int
   }
 }
 
+/// |m|^2 / (2 c rho) alone: row by row, without the copies of a chunk.
+void TransportCost::plain_prox(int n, double sigma_rho, double sigma_m, double* u0, double* const* u) const {
+  const Pack c(*coefficient_), k(0.5 * sigma_rho * *coefficient_);
+  const bool upwind = splitting_ == Splitting::Upwind;
+  const auto map = [&](auto slots, int first, auto&& load, auto&& store) {
+    Pack flux[slots], squares = 0.0;
+    const Pack A = load(u0 + first);
+    unroll<slots>([&](auto j) {
+      flux[j] = load(u[j] + first);
+      if (upwind) flux[j] = j % 2 == 0 ? smaller(flux[j], 0.0) : larger(flux[j], 0.0);
+      squares += flux[j] * flux[j];
+    });
+    const PlainRoot root = plain_root(A, k * squares, c, sigma_m);
+    store(select(A == A, root.r, A), u0 + first);  // what is not a number stays visible
+    unroll<slots>([&](auto j) { store(flux[j] * root.ratio, u[j] + first); });
+  };
+  const auto rows = [&](auto slots) {
+    int i = 0;
+    for (; i + Pack::width <= n; i += Pack::width)
+      map(
+          slots, i, [](const double* p) { return Pack::load(p); }, [](Pack v, double* p) { v.store(p); });
+    if (i < n)
+      map(
+          slots, i, [&](const double* p) { return Pack::load(p, n - i); }, [&](Pack v, double* p) { v.store(p, n - i); });
+  };
+  unroll<6>([&](auto slot) {
+    if (flux_slots_ == slot + 1) rows(std::integral_constant<int, slot + 1>{});
+  });
+}
+
 void TransportCost::prox(const RowPoints& row, double sigma_rho, double sigma_m, double* u0, double* const* u, double terminal) const {
   const Coupling &F = terms_.running, &G = terms_.terminal;
-  const bool bare =
-      !quadratic_ && !doubled_ && !terms_.mobility && drift_.empty() && !has_reaction() && !blocks() && F.is_zero() && (terminal == 0 || G.is_zero());
-  if (bare) return terms_.hamiltonian.kinetic->prox(row, sigma_rho, sigma_m, u0, u);
+  const bool bare = !terms_.mobility && drift_.empty() && !has_reaction() && !blocks() && F.is_zero() && (terminal == 0 || G.is_zero());
+  if (bare && quadratic_ && coefficient_) return plain_prox(row.n, sigma_rho, sigma_m, u0, u);
+  if (bare && !quadratic_ && !doubled_) return terms_.hamiltonian.kinetic->prox(row, sigma_rho, sigma_m, u0, u);
   for_chunks(row, [&](const RowPoints& p, int first) {
     std::array<double*, 7> part{};
     for (std::size_t j = 0; j < static_cast<std::size_t>(slots()); ++j) part[j] = u[j] + first;

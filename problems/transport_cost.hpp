@@ -80,6 +80,7 @@ class TransportCost {
   struct Rows;
   template <class K>
   void prox_chunk(const RowPoints& p, double sigma_rho, double sigma_m, double* u0, double* const* u, double terminal) const;
+  void plain_prox(int n, double sigma_rho, double sigma_m, double* u0, double* const* u) const;
   template <class K>
   K kinetic(const RowPoints& p, double sigma_m, const Rows& rows, const std::array<double, coupling_chunk>* u) const;
   void store_fluxes(const Rows& rows, std::array<std::array<double, coupling_chunk>, 7>& m, int count, double* const* u) const;

@@ -8,6 +8,7 @@
 
 #include "problems/coupling.hpp"
 #include "problems/coupling_terms.hpp"
+#include "problems/cubic_root.hpp"
 #include "problems/hamiltonian.hpp"
 #include "problems/mobility.hpp"
 #include "problems/monotone_root.hpp"
@@ -141,8 +142,8 @@ struct QuadraticKinetic : Kinetic {
       for (std::size_t i = 0; i < n; ++i) m[flux_slots][i] = u[flux_slots][i] * (source * v[i] / (sigma_m + source * v[i]));
   }
 
-  /// V = rho, no drift: the root of r - A - sum_g s a_g Q_g / (2 (sigma_m + a_g r)^2) by Halley's iteration, from the largest of the lower bounds
-  /// that single terms give; 0 where it is not positive.
+  /// V = rho, no drift: the root of r - A - sum_g s a_g Q_g / (2 (sigma_m + a_g r)^2); 0 where it is not positive. One group: a cubic; several:
+  /// Halley's iteration from the largest of the lower bounds that single terms give.
   template <int G>
   void plain_roots(const double* A, const double* s, double* r) const {
     for (std::size_t i = 0; i < n; i += Pack::width) {
@@ -150,6 +151,13 @@ struct QuadraticKinetic : Kinetic {
       Pack c[G], k[G];
       Pack x = larger(A0, Pack(0.0)), total = A0;
       const Pack least = x;
+      if constexpr (G == 1) {
+        if (!reaction) {
+          const Pack c0 = Pack::load(&a[0][i]);
+          plain_root(A0, 0.5 * s0 * c0 * Pack::load(&squares[0][i]), c0, sigma_m).r.store(r + i);
+          continue;
+        }
+      }
       unroll<G>([&](auto g) {
         c[g] = static_cast<std::size_t>(g) < groups ? Pack::load(&a[static_cast<std::size_t>(g)][i]) : Pack(source);
         k[g] = 0.5 * s0 * c[g] * Pack::load(&squares[static_cast<std::size_t>(g)][i]);
