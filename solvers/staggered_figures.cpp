@@ -133,13 +133,9 @@ void StaggeredScheme::momentum(std::vector<Field>& m) {
 }
 
 void StaggeredScheme::value(Field& phi) {
-  if (has_slopes()) {
-    add_slopes();
-    std::swap(y_.rho, pull_);
-  }
+  if (has_slopes()) add_slopes();
   operator_.exchange(y_);
   operator_.solve([&](int level, std::ptrdiff_t offset, int n, double* row) { operator_.adjoint_continuity_row(y_, level, offset, n, row); }, phi);
-  if (has_slopes()) std::swap(y_.rho, pull_);
   if (!problem_.stationary) return;
   const double mean = sum(phi) / static_cast<double>(problem_.layout->grid().size());
   for (double& v : phi.owned()) v -= mean;

@@ -28,13 +28,20 @@ void StaggeredOperator::Combination::row(std::ptrdiff_t offset, int n, double* _
     std::fill_n(out, n, 0.0);
     return;
   }
-  const double* const a = base[0] + offset;
-  const double* const b = terms > 1 ? base[1] + offset : a;
-  const double c0 = c[0], c1 = terms > 1 ? c[1] : 0;
-  for (int i = 0; i < n; ++i) out[i] = c0 * a[i] + c1 * b[i];
-  for (int k = 2; k < terms; ++k) {
-    const double* const u = base[index(k)] + offset;
-    const double ck = c[index(k)];
+  const auto from = [&](int k) { return base[index(k < terms ? k : 0)] + offset; };
+  const auto factor = [&](int k) { return k < terms ? c[index(k)] : 0; };
+  const double *const u0 = from(0), *const u1 = from(1);
+  const double c0 = factor(0), c1 = factor(1);
+  if (terms <= 2) {
+    for (int i = 0; i < n; ++i) out[i] = c0 * u0[i] + c1 * u1[i];
+    return;
+  }
+  const double *const u2 = from(2), *const u3 = from(3);
+  const double c2 = factor(2), c3 = factor(3);
+  for (int i = 0; i < n; ++i) out[i] = c0 * u0[i] + c1 * u1[i] + c2 * u2[i] + c3 * u3[i];
+  for (int k = 4; k < terms; ++k) {
+    const double* const u = from(k);
+    const double ck = factor(k);
     for (int i = 0; i < n; ++i) out[i] += ck * u[i];
   }
 }
@@ -70,6 +77,9 @@ StaggeredOperator::StaggeredOperator(LayoutPtr layout, const Setting& setting)
                                                      setting.reaction ? setting.speed * setting.speed : 0);
   const auto longest = static_cast<std::size_t>(dim_ == 1 ? layout_->owned() : grid.cells(0));
   row_.resize(longest);
+  ahead_node_.resize(static_cast<std::size_t>(layout_->owned()));
+  ahead_plane_.resize(static_cast<std::size_t>(layout_->plane()));
+  for (auto* line : {&ahead_line_, &ahead_wrap_}) line->resize(longest);
   error_.resize(longest);
   for (auto& row : lap_) row.resize(longest);
   masses_.resize(index(setting.steps));
@@ -116,7 +126,7 @@ void StaggeredOperator::exchange_for_interpolation(StaggeredState& x) const { x.
 void StaggeredOperator::exchange(CentredState& y) const {
   y.m.back().exchange_ghosts();
   if (setting_.viscosity > 0) {
-    y.rho.exchange_ghosts();
+    (y.slopes ? *const_cast<Field*>(y.slopes) : y.rho).exchange_ghosts();
     if (y.end) y.end.exchange_ghosts();
   }
   for (CentredState& late : y.late) exchange(late);
@@ -159,17 +169,18 @@ void StaggeredOperator::add_adjoint_node(const CentredState& y, int node, double
   if (node == 0 || node > last_free()) return;
   const bool end = node == setting_.steps;
   const double f = end ? factor / end_weight_ : factor;
+  const Field& here = y.slopes ? *y.slopes : y.rho;
   if (setting_.stationary) {
-    to.add(f, y.rho.level(0));
+    to.add(f, here.level(0));
     return;
   }
   // The interval before the node, and the one behind it: in the positive variant the late copy sees the first, the other one the second.
-  const CentredState& before = y.late.empty() ? y : y.late[0];
-  to.add(0.5 * f, before.rho.level(node - 1));
+  const Field& before = y.late.empty() ? here : y.late[0].rho;
+  to.add(0.5 * f, before.level(node - 1));
   if (end)
     to.add(f, y.end.level());
   else
-    to.add(0.5 * f, y.rho.level(node));
+    to.add(0.5 * f, here.level(node));
 }
 
 void StaggeredOperator::add_laplacian(const Combination& u, const Place& at, std::ptrdiff_t offset, int n, double factor, double* __restrict out) {
@@ -325,39 +336,138 @@ void StaggeredOperator::adjoint_node_row(const CentredState* y, const Field* phi
   }
 }
 
-void StaggeredOperator::adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n,
-                                         double* __restrict out) const {
+void StaggeredOperator::adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n, double* out) const {
   const Place at = place(offset, n);
-  const double half = y ? 0.5 * share() : 0, f = phi ? setting_.speed * inverse_h_[index(d)] : 0;
-  // K^T takes the mean of two cells, -A^T phi the difference of two.
-  const double* const m = y ? y->m[index(d)].level(level) : phi->level(level);
-  const double* const p = phi ? phi->level(level) : m;
-  const auto write = [&](std::ptrdiff_t here, std::ptrdiff_t above, int begin, int end) {
-    const double *m0 = m + here, *m1 = m + above, *p0 = p + here, *p1 = p + above;
-    for (int i = begin; i < end; ++i) out[i] = half * (m0[i - begin] + m1[i - begin]) + f * (p1[i - begin] - p0[i - begin]);
-  };
   if (d == 0) {
-    write(offset, offset + 1, 0, n - 1);
+    adjoint_faces(y, phi, d, level, offset, offset + 1, n - 1, out);
     if (at.has_right)
-      write(offset + n - 1, at.right, n - 1, n);
+      adjoint_faces(y, phi, d, level, offset + n - 1, at.right, 1, out + n - 1);
     else
       out[n - 1] = 0;
   } else if (at.has_up[index(d)]) {
-    write(offset, at.up[index(d)], 0, n);
+    adjoint_faces(y, phi, d, level, offset, at.up[index(d)], n, out);
   } else {
     std::fill_n(out, n, 0.0);
   }
+}
+
+/// Faces between the cells from `here` and those from `above`: K^T takes the mean of two cells, -A^T phi the difference of two.
+void StaggeredOperator::adjoint_faces(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t here, std::ptrdiff_t above, int n,
+                                      double* __restrict out) const {
+  const double half = y ? 0.5 * share() : 0, f = phi ? setting_.speed * inverse_h_[index(d)] : 0;
+  const double* const m = y ? y->m[index(d)].level(level) : phi->level(level);
+  const double* const p = phi ? phi->level(level) : m;
+  const double *const m0 = m + here, *const m1 = m + above, *const p0 = p + here, *const p1 = p + above;
+  for (int i = 0; i < n; ++i) out[i] = half * (m0[i] + m1[i]) + f * (p1[i] - p0[i]);
   if (!y || y->late.empty()) return;
   const double* const late = y->late[0].m[index(d)].level(level);
-  const auto add = [&](std::ptrdiff_t here, std::ptrdiff_t above, int begin, int end) {
-    for (int i = begin; i < end; ++i) out[i] += half * (late[here + i - begin] + late[above + i - begin]);
+  const double *const l0 = late + here, *const l1 = late + above;
+  for (int i = 0; i < n; ++i) out[i] += half * (l0[i] + l1[i]);
+}
+
+void StaggeredOperator::step_faces(StaggeredState& x, const CentredState& y, const Field& phi, int d, double over, double move, int level,
+                                   const Place& at, std::ptrdiff_t offset, int n, double* __restrict out) {
+  double* const faces = x.m[index(d)].level(level);
+  double* const g = row_.data();
+  // Moves the faces from `here`, those of ghosts not, and writes where they are ahead.
+  const auto step = [&](std::ptrdiff_t here, std::ptrdiff_t above, int count, double* __restrict ahead) {
+    adjoint_faces(&y, &phi, d, level, here, above, count, g);
+    double* __restrict face = faces + here;
+    const double moved = here < 0 ? 0 : move;
+    for (int i = 0; i < count; ++i) {
+      ahead[i] = face[i] - over * g[i];
+      face[i] -= moved * g[i];
+    }
   };
   if (d == 0) {
-    add(offset, offset + 1, 0, n - 1);
-    if (at.has_right) add(offset + n - 1, at.right, n - 1, n);
-  } else if (at.has_up[index(d)]) {
-    add(offset, at.up[index(d)], 0, n);
+    double* const ahead = lap_[0].data();
+    step(offset, offset + 1, n - 1, ahead);
+    if (at.has_right)
+      step(offset + n - 1, at.right, 1, ahead + n - 1);
+    else
+      ahead[n - 1] = 0;
+    double left = at.has_left ? ahead[n - 1] : 0;
+    if (dim_ == 1 && at.has_left) {
+      if (offset == 0)
+        step(-1, 0, 1, &left);
+      else
+        left = ahead_plane_[0];
+    }
+    out[0] = 0.5 * (left + ahead[0]);
+    for (int i = 1; i < n; ++i) out[i] = 0.5 * (ahead[i - 1] + ahead[i]);
+    if (dim_ == 1) ahead_plane_[0] = ahead[n - 1];
+    return;
   }
+  const std::ptrdiff_t plane = layout_->plane(), up = at.up[index(d)], down = at.down[index(d)];
+  const bool slow = d == dim_ - 1;
+  double* __restrict low = slow ? ahead_plane_.data() + offset % plane : ahead_line_.data();
+  const double* wrapped = nullptr;
+  if (slow ? offset < plane : down >= offset) {  // the first row of the axis that this rank sees
+    if (!at.has_down[index(d)]) {
+      std::fill_n(low, n, 0.0);
+    } else {
+      step(down, offset, n, low);
+      if (!slow) std::copy_n(low, n, ahead_wrap_.data());
+    }
+  } else if (!slow && at.has_up[index(d)] && up <= offset) {
+    wrapped = ahead_wrap_.data();
+  }
+  if (!at.has_up[index(d)]) {
+    for (int i = 0; i < n; ++i) out[i] = 0.5 * low[i];
+    return;
+  }
+  if (wrapped) {
+    for (int i = 0; i < n; ++i) out[i] = 0.5 * (low[i] + wrapped[i]);
+    return;
+  }
+  adjoint_faces(&y, &phi, d, level, offset, up, n, g);
+  double* __restrict face = faces + offset;
+  for (int i = 0; i < n; ++i) {
+    const double ahead = face[i] - over * g[i];
+    face[i] -= move * g[i];
+    out[i] = 0.5 * (low[i] + ahead);
+    low[i] = ahead;
+  }
+}
+
+void StaggeredOperator::step_row(StaggeredState& x, const CentredState& y, const Field& phi, double over, double move, int level,
+                                 std::ptrdiff_t offset, int n, double* const* rho, double* const* other) {
+  const Place at = place(offset, n);
+  double* __restrict node = ahead_node_.data() + offset;
+  double* __restrict next = x.rho.level(level + 1) + offset;
+  if (level == 0) std::copy_n(x.rho.level(0) + offset, n, node);
+  double* __restrict first = rho[0];
+  double* const g = row_.data();
+  const bool moves = level < last_free();
+  if (moves)
+    adjoint_node_row(&y, &phi, level + 1, offset, n, g);
+  else
+    std::fill_n(g, n, 0.0);
+  const double older = setting_.stationary ? 0 : setting_.positive ? 1 : 0.5, newer = setting_.positive ? 0 : 1 - older;
+  for (int i = 0; i < n; ++i) {
+    const double ahead = next[i] - over * g[i];
+    next[i] -= move * g[i];
+    first[i] = older * node[i] + newer * ahead;
+    node[i] = ahead;
+  }
+  if (setting_.positive) std::copy_n(node, n, rho[1]);
+  for (int d = 0; d < dim_; ++d) step_faces(x, y, phi, d, over, move, level, at, offset, n, other[d]);
+  if (!setting_.reaction) return;
+  adjoint_reaction_row(&y, &phi, level, offset, n, g);
+  double* __restrict z = x.z.level(level) + offset;
+  double* __restrict out = other[dim_];
+  for (int i = 0; i < n; ++i) {
+    out[i] = z[i] - over * g[i];
+    z[i] -= move * g[i];
+  }
+}
+
+void StaggeredOperator::adjoint_reaction_row(const CentredState* y, const Field* phi, int level, std::ptrdiff_t offset, int n,
+                                             double* __restrict out) const {
+  const double* const a = y ? y->z.level(level) + offset : nullptr;
+  const double* const late = y && !y->late.empty() ? y->late[0].z.level(level) + offset : a;
+  const double* const b = phi ? phi->level(level) + offset : nullptr;
+  for (int i = 0; i < n; ++i) out[i] = (a ? 0.5 * (a[i] + late[i]) : 0) + (b ? setting_.speed * b[i] : 0);
 }
 
 void StaggeredOperator::solve(const SpectralTransform::Source& r, Field& phi) { metric_->apply(r, SpectralTransform::to(phi)); }

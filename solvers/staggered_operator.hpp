@@ -10,7 +10,8 @@
 ///   (A x)[n] = (rho[n+1] - rho[n]) / dt + c sum_d (m_d[i] - m_d[i - e_d]) / h_d - nu Lap_h (theta rho[n+1] + (1 - theta) rho[n]) - c z[n] = 0
 ///   (A^T phi)  at rho[n]: (phi[n-1] - phi[n]) / dt - nu Lap_h (theta phi[n-1] + (1 - theta) phi[n]), phi[N_t] = 0;
 ///              at m_d: c (phi[i] - phi[i + e_d]) / h_d;  at z: -c phi
-///   (K x)      rho: (rho[n] + rho[n+1]) / 2 (stationary: rho[1]);  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t] (not
+///   (K x)      rho: (rho[n] + rho[n+1]) / 2 (stationary: rho[1]);  m_d: (m_d[i - e_d] + m_d[i]) / 2;  z: z;  with a free end also `end`: rho[N_t]
+///   (not
 ///              stationary)
 ///
 /// The positive variant has two copies of K x, each with half the weight: rho[n] in the first, rho[n+1] in the second ("late") one. Costs then act on
@@ -41,6 +42,7 @@ struct CentredState {
   Field rho;
   std::vector<Field> m;
   Field z;
+  const Field* slopes = nullptr;   ///< what K^T takes in place of rho; not owned, null: rho
   Field end;                       ///< one level; empty unless the end is free, and where the problem is stationary
   std::vector<CentredState> late;  ///< the second copy (without `end`) in the positive variant, else empty
 };
@@ -54,8 +56,8 @@ class StaggeredOperator {
     double theta = 0.5;
     bool free_end = false;
     bool reaction = false;
-    bool positive = false;  ///< the variant with two copies
-    double speed = 1;       ///< c > 0
+    bool positive = false;    ///< the variant with two copies
+    double speed = 1;         ///< c > 0
     bool stationary = false;  ///< one step with a free end and theta = 1 whose cost is taken at the end
   };
   /// Throws InputError for an axis that is neither periodic nor no_flux, a layout without ghosts, steps < 1, dt <= 0, viscosity < 0, theta outside
@@ -100,6 +102,14 @@ class StaggeredOperator {
   template <class F>
   void adjoint_sweep(const CentredState* y, const Field* phi, F&& f);
 
+  /// A row of a step x -> x - move g, g = P^{-1} (K^T y - A^T phi): moves x there and writes K (x - over g), x that before the step: rho (one row a
+  /// copy), and in `other` m_d and z. For all rows of all levels in order, behind which the caller may change y at the same row: x - over g is never
+  /// stored but for a plane and the level `ahead_end`. Ghosts of the last m of x, of y and of phi are up to date.
+  void step_row(StaggeredState& x, const CentredState& y, const Field& phi, double over, double move, int level, std::ptrdiff_t offset, int n,
+                double* const* rho, double* const* other);
+  /// x - over g at the last node, after a step.
+  const double* ahead_end() const { return ahead_node_.data(); }
+
   /// phi = (A P^{-1} A^T)^{-1} r with r given row by row.
   /// @note Collective.
   void solve(const SpectralTransform::Source& r, Field& phi);
@@ -139,6 +149,10 @@ class StaggeredOperator {
   void add_laplacian(const Combination& c, const Place& at, std::ptrdiff_t offset, int n, double factor, double* out);
   void adjoint_node_row(const CentredState* y, const Field* phi, int node, std::ptrdiff_t offset, int n, double* out);
   void adjoint_face_row(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t offset, int n, double* out) const;
+  void adjoint_faces(const CentredState* y, const Field* phi, int d, int level, std::ptrdiff_t here, std::ptrdiff_t above, int n, double* out) const;
+  void adjoint_reaction_row(const CentredState* y, const Field* phi, int level, std::ptrdiff_t offset, int n, double* out) const;
+  void step_faces(StaggeredState& x, const CentredState& y, const Field& phi, int d, double over, double move, int level, const Place& at,
+                  std::ptrdiff_t offset, int n, double* out);
 
   LayoutPtr layout_;
   Setting setting_;
@@ -148,7 +162,9 @@ class StaggeredOperator {
   std::array<double, 3> inverse_h_{};
   std::unique_ptr<SpectralPreconditioner> metric_;
   std::vector<double> row_, error_, lap_[3];  ///< scratch rows
-  std::vector<ExactSum> masses_;              ///< of A x a level
+  /// Of x - over g in a step: rho at the last node seen; the faces below a plane of rows; those below a row (3-D), and those of a periodic wrap.
+  std::vector<double> ahead_node_, ahead_plane_, ahead_line_, ahead_wrap_;
+  std::vector<ExactSum> masses_;  ///< of A x a level
 };
 
 template <class F>
@@ -166,10 +182,7 @@ void StaggeredOperator::adjoint_sweep(const CentredState* y, const Field* phi, F
         f(row_.data(), 0, level + 1, p.offset, p.n);
       }
       if (setting_.reaction) {
-        const double* a = y ? y->z.level(level) + p.offset : nullptr;
-        const double* late = y && !y->late.empty() ? y->late[0].z.level(level) + p.offset : a;
-        const double* b = phi ? phi->level(level) + p.offset : nullptr;
-        for (int i = 0; i < p.n; ++i) row_[static_cast<std::size_t>(i)] = (a ? 0.5 * (a[i] + late[i]) : 0) + (b ? setting_.speed * b[i] : 0);
+        adjoint_reaction_row(y, phi, level, p.offset, p.n, row_.data());
         f(row_.data(), 1 + dim_, level, p.offset, p.n);
       }
     }

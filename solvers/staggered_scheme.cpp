@@ -55,12 +55,14 @@ StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
       speed_(problem_.speed_scale()),
       operator_(problem_.layout, setting_of(problem_)),
       x_(operator_.make_state()),
-      ahead_(operator_.make_state()),
       y_(operator_.make_centred()),
       phi_(operator_.make_multiplier()) {
   problem_.cost->bind(problem_.layout, half_times_, problem_.horizon);
   operator_.set_source(problem_.source);
-  if (has_slopes()) pull_ = Field(problem_.layout, problem_.steps);
+  if (has_slopes()) {
+    pull_ = Field(problem_.layout, problem_.steps);
+    y_.slopes = &pull_;
+  }
   if (problem_.nonlocal) {
     given_ = Field(problem_.layout);
     lipschitz_ = largest_eigenvalue(*problem_.nonlocal, problem_.layout);
@@ -68,8 +70,9 @@ StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
   const SlabLayout& layout = *problem_.layout;
   const std::size_t longest = index(dim_ == 1 ? SlabLayout::row_limit : layout.grid().cells(0));
   const std::size_t rows = 2 * index(slots_ + 1);
-  scratch_.resize(rows * longest);
+  scratch_.resize((rows + 1) * longest);
   for (std::size_t k = 0; k < rows; ++k) (k < rows / 2 ? v_ : u_).push_back(scratch_.data() + k * longest);
+  late_ = scratch_.data() + rows * longest;
   terms_.resize(longest);
   copy_ends();
 }
@@ -78,10 +81,8 @@ void StaggeredScheme::copy_ends() {
   const SlabLayout& layout = *problem_.layout;
   mean_density_ = sum(problem_.initial) / static_cast<double>(layout.grid().size());
   largest_density_ = max_abs(problem_.initial);
-  for (StaggeredState* s : {&x_, &ahead_}) {
-    s->rho.copy_level(0, problem_.initial, 0);
-    if (problem_.final_density) s->rho.copy_level(problem_.steps, *problem_.final_density, 0);
-  }
+  x_.rho.copy_level(0, problem_.initial, 0);
+  if (problem_.final_density) x_.rho.copy_level(problem_.steps, *problem_.final_density, 0);
 }
 
 void StaggeredScheme::set_initial(const Field& rho) {
@@ -151,11 +152,9 @@ std::vector<std::pair<std::string, Field*>> StaggeredScheme::state_fields() {
 std::size_t StaggeredScheme::bytes() const {
   std::size_t doubles = 0;
   const auto add = [&](const Field& f) { doubles += f ? static_cast<std::size_t>(f.level_stride()) * index(f.levels()) : 0; };
-  for (const StaggeredState* s : {&x_, &ahead_}) {
-    add(s->rho);
-    for (const Field& m : s->m) add(m);
-    add(s->z);
-  }
+  add(x_.rho);
+  for (const Field& m : x_.m) add(m);
+  add(x_.z);
   add(y_.rho);
   for (const Field& m : y_.m) add(m);
   for (const CentredState& late : y_.late) {
@@ -191,54 +190,39 @@ void StaggeredScheme::add_slopes() {
 
 void StaggeredScheme::primal_step(double tau, double relaxation) {
   measured_ = false;
-  if (has_slopes()) {
-    add_slopes();
-    std::swap(y_.rho, pull_);
-  }
+  if (has_slopes()) add_slopes();
   operator_.exchange(y_);
   operator_.solve([&](int level, std::ptrdiff_t offset, int n, double* row) { operator_.adjoint_continuity_row(y_, level, offset, n, row); }, phi_);
   phi_.exchange_ghosts();
-  const double over = 2 * tau, move = relaxation * tau;
-  operator_.adjoint_sweep(&y_, &phi_, [&](const double* g, int c, int level, std::ptrdiff_t offset, int n) {
-    double* __restrict x = component(x_, c).level(level) + offset;
-    double* __restrict ahead = component(ahead_, c).level(level) + offset;
-    for (int i = 0; i < n; ++i) {
-      ahead[i] = x[i] - over * g[i];
-      x[i] -= move * g[i];
-    }
-  });
-  if (has_slopes()) std::swap(y_.rho, pull_);
+  over_ = 2 * tau;
+  move_ = relaxation * tau;
 }
 
-double StaggeredScheme::primal_error(double tau, double relaxation) {
-  // g = (x - ahead) / (tau (2 - relaxation)), x after the step.
+double StaggeredScheme::primal_error(double, double) {
   const SlabLayout& layout = *problem_.layout;
   ExactSum sums[2];
-  const auto square = [&](ExactSum& sum, const Field& a, const Field* b, int level, double factor) {
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = layout.row(r);
-      const double* u = a.level(level) + p.offset;
-      const double* v = b ? b->level(level) + p.offset : nullptr;
-      for (int i = 0; i < p.n; ++i) {
-        const double d = b ? u[i] - v[i] : u[i];
-        terms_[index(i)] = factor * (d * d);
-      }
-      add_row(sum, layout, terms_.data(), p.n);
-    }
+  const auto square = [&](ExactSum& sum, const double* u, int n, double factor) {
+    for (int i = 0; i < n; ++i) terms_[index(i)] = factor * (u[i] * u[i]);
+    add_row(sum, layout, terms_.data(), n);
   };
-  const double end = operator_.end_weight(), f = 1 / (tau * (2 - relaxation)), factor = f * f;
-  for (int level = 0; level < problem_.steps; ++level) {
-    if (level < operator_.last_free()) square(sums[0], x_.rho, &ahead_.rho, level + 1, level + 1 == problem_.steps ? end * factor : factor);
-    for (int d = 0; d < dim_; ++d) square(sums[0], x_.m[index(d)], &ahead_.m[index(d)], level, factor);
-    if (x_.z) square(sums[0], x_.z, &ahead_.z, level, factor);
-    for (int k = 0; k < operator_.copies(); ++k) {
-      const CentredState& y = copy(k);
-      square(sums[1], y.rho, nullptr, level, operator_.share());
-      for (const Field& m : y.m) square(sums[1], m, nullptr, level, operator_.share());
-      if (y.z) square(sums[1], y.z, nullptr, level, operator_.share());
-    }
+  const double end = operator_.end_weight();
+  operator_.adjoint_sweep(&y_, &phi_, [&](const double* g, int c, int level, std::ptrdiff_t, int n) {
+    square(sums[0], g, n, c == 0 && level == problem_.steps ? end : 1);
+  });
+  const auto square_field = [&](const Field& f, double factor) {
+    for (int level = 0; level < f.levels(); ++level)
+      for (int r = 0; r < layout.rows(); ++r) {
+        const RowPoints p = layout.row(r);
+        square(sums[1], f.level(level) + p.offset, p.n, factor);
+      }
+  };
+  for (int k = 0; k < operator_.copies(); ++k) {
+    const CentredState& y = copy(k);
+    square_field(y.rho, operator_.share());
+    for (const Field& m : y.m) square_field(m, operator_.share());
+    if (y.z) square_field(y.z, operator_.share());
   }
-  if (y_.end) square(sums[1], y_.end, nullptr, 0, 1 / end);
+  if (y_.end) square_field(y_.end, 1 / end);
   ExactSum::reduce(layout.comm(), sums);
   dual_residual_ = mean_square_root(sums[0].value()) / (speed_ * speed_ + mean_square_root(sums[1].value()));
   return dual_residual_;
@@ -247,23 +231,23 @@ double StaggeredScheme::primal_error(double tau, double relaxation) {
 double StaggeredScheme::dual_step(double sigma, double relaxation, bool measure) {
   const SlabLayout& layout = *problem_.layout;
   const TransportCost& cost = *problem_.cost;
-  operator_.exchange_for_interpolation(ahead_);
+  operator_.exchange_for_interpolation(x_);
   sigma_ = sigma;
   ExactSum sums[2];  // (y+ - y)^2, (K x)^2
   const double inverse = 1 / sigma, per_speed = 1 / speed_, share = operator_.share();
-  for (int line = 0; line < problem_.steps * operator_.copies(); ++line)
-    for (int r = 0; r < layout.rows(); ++r) {
-      const int level = line % problem_.steps, which = line / problem_.steps;
+  double* const densities[2] = {v_[0], late_};
+  const int copies = operator_.copies();
+  for (int line = 0; line < problem_.steps * layout.rows(); ++line) {
+    const int level = line / layout.rows();
+    const RowPoints p = row(line % layout.rows(), level);
+    operator_.step_row(x_, y_, phi_, over_, move_, level, p.offset, p.n, densities, v_.data() + 1);
+    for (int which = 0; which < copies; ++which) {
       CentredState& dual_copy = copy(which);
-      const RowPoints p = row(r, level);
       double* y[5];
       y[0] = dual_copy.rho.level(level) + p.offset;
       for (int d = 0; d < dim_; ++d) y[1 + d] = dual_copy.m[index(d)].level(level) + p.offset;
-      operator_.interpolation_row(ahead_, level, p.offset, p.n, v_[0], v_.data() + 1, which);
-      if (y_.z) {
-        y[1 + dim_] = dual_copy.z.level(level) + p.offset;
-        std::copy_n(ahead_.z.level(level) + p.offset, p.n, v_.back());
-      }
+      if (y_.z) y[1 + dim_] = dual_copy.z.level(level) + p.offset;
+      if (which == 1) std::copy_n(late_, p.n, v_[0]);
       for (int c = 0; c <= slots_; ++c) {
         const double* __restrict v = v_[index(c)];
         const double* __restrict dual = y[c];
@@ -289,12 +273,13 @@ double StaggeredScheme::dual_step(double sigma, double relaxation, bool measure)
         for (int i = 0; i < p.n; ++i) dual[i] += move * (v[i] - unit * u[i]);
       }
     }
+  }
   if (y_.end) {
     const double weight = operator_.end_weight(), step = sigma * weight;
     for (int r = 0; r < layout.rows(); ++r) {
       RowPoints p = layout.row(r);
       p.t = problem_.horizon;
-      const double* ahead = ahead_.rho.level(problem_.steps) + p.offset;
+      const double* ahead = operator_.ahead_end() + p.offset;
       double* y = y_.end.level() + p.offset;
       double* u = u_[0];
       for (int i = 0; i < p.n; ++i) u[i] = ahead[i] + y[i] / step;

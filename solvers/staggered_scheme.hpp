@@ -14,9 +14,10 @@ namespace wasserflow {
 /// whose primal step is a projection and whose dual step is pointwise:
 ///   x+ = Proj(x - tau P^{-1}(K^T y + grad I(x)));   v = y / sigma + K(2 x+ - x);   y+ = sigma (v - prox_{J / sigma}(v)).
 /// x stays feasible, so that with A x = 0 the projection costs one solve for the multiplier of -K^T y: x+ = x - tau g, g = P^{-1}(K^T y - A^T phi), A
-/// P^{-1} A^T phi = A P^{-1} K^T y; phi is the value function. What rounding adds to A x is removed when it is seen at a check. The interaction I(x)
-/// = 1/2 sum <R, W * R>, R = rho part of K x, is taken explicitly (Condat 2013; Vu 2013); its W should be positive semidefinite. Residuals, both 0 at
-/// solutions only and without units (norms are root mean squares over space-time, c the speed scale):
+/// P^{-1} A^T phi = A P^{-1} K^T y; phi is the value function. primal_step solves for phi; x moves row by row in the sweep of dual_step, so that 2 x+
+/// - x is never stored. What rounding adds to A x is removed when it is seen at a check. The interaction I(x) = 1/2 sum <R, W * R>, R = rho part of K
+/// x, is taken explicitly (Condat 2013; Vu 2013); its W should be positive semidefinite. Residuals, both 0 at solutions only and without units (norms
+/// are root mean squares over space-time, c the speed scale):
 ///   primal  |V - K x| / (mean rho + |K x|), V = prox above    dual  |K^T y - A^T phi| / (c^2 + |y|)   in the metrics of the operator, momenta over c
 /// Source: Benamou, Brenier 2000; Papadakis, Peyre, Oudet 2014 (primal-dual on staggered grids); Condat 2013 (over-relaxation).
 class StaggeredScheme final : public MeanFieldScheme {
@@ -79,18 +80,20 @@ class StaggeredScheme final : public MeanFieldScheme {
   int dim_, slots_;
   double speed_;
   StaggeredOperator operator_;
-  StaggeredState x_, ahead_;
+  StaggeredState x_;
   CentredState y_;
   Field phi_;           ///< multiplier of the last primal step
   Field pull_, given_;  ///< y.rho + W * R + potential, with either of them; R at a level: with interaction only
   double lipschitz_ = 0;
-  double sigma_ = 1;  ///< of the last dual step
+  double over_ = 0, move_ = 0;  ///< of the last primal step: how far x goes ahead and by how much it moves along g
+  double sigma_ = 1;            ///< of the last dual step
   double mean_density_ = 0, largest_density_ = 0;
   double ergodic_constant_ = 0;  ///< of the last value()
   double primal_residual_ = 0, dual_residual_ = 0;
   bool measured_ = false;
   std::vector<double> scratch_;
   std::vector<double*> v_, u_;  ///< rows of K x and of the argument of the proximal map: rho, m_d, z
+  double* late_ = nullptr;      ///< row of rho of the second copy
   std::vector<double> terms_;
 };
 
