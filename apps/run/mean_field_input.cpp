@@ -47,9 +47,11 @@ MeanFieldInput::MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldK
     if (!p.has("energy")) p.fail("energy", "an energy is needed, like those of [terminal]: jko.energy = { type = ... }");
   } else {
     const Parameters time = root.table("time", "horizon and its intervals");
-    stationary_ = kind == MeanFieldKind::Game && time.flag("stationary", "a game without time: its density, value function and ergodic constant", false);
+    stationary_ =
+        kind == MeanFieldKind::Game && time.flag("stationary", "a game without time: its density, value function and ergodic constant", false);
     if (stationary_)
-      horizon_ = 1 / time.real("discount", "stationary games: rate e of the discount, which changes the answer by O(e)", 1e-6, Range{0, 1, true, false});
+      horizon_ =
+          1 / time.real("discount", "stationary games: rate e of the discount, which changes the answer by O(e)", 1e-6, Range{0, 1, true, false});
     else
       horizon_ = time.real("final", "horizon T", 1.0, Range::positive());
     if (!stationary_) steps = time.integer("steps", "intervals of length final / steps", {}, Range::at_least(1));
@@ -177,6 +179,11 @@ void MeanFieldInput::plan_levels(const Parameters& solver, int wanted, int steps
       densities->push_back(std::move(coarse));
     }
   }
+  for (const Axis& a : levels_.back().layout->grid().axes())
+    if (most > 1 && wanted == 0 && a.cells % 2 != 0 && a.cells >= 4 * coarsest_cells)
+      warnings_.push_back(fmt::format(
+          "grid.cells: coarse-to-fine starts end at an axis of {} cells, which is odd; numbers with several factors of 2 take fewer iterations",
+          a.cells));
   for (std::size_t k = 0; k < finals_.size() && !unbalanced_; ++k) match_masses(initials_[k], finals_[k]);
   std::reverse(levels_.begin(), levels_.end());
   std::reverse(initials_.begin(), initials_.end());

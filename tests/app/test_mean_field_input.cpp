@@ -93,3 +93,17 @@ BOOST_AUTO_TEST_CASE(a_check_says_that_a_problem_is_valid) {
   BOOST_TEST(r.out.find("this problem is valid") != std::string::npos);
   BOOST_TEST(std::distance(fs::directory_iterator(dir), fs::directory_iterator{}) == 1);
 }
+
+BOOST_AUTO_TEST_CASE(an_odd_number_of_cells_is_said_to_have_no_coarse_starts) {
+  const std::string dir = fresh_directory("mean_field_odd");
+  write_file(dir + "/p.toml", good);
+  for (const bool odd : {true, false}) {
+    const ProcessResult r = run_app("wf-mean-field",
+                                    {"p.toml", "--set", odd ? "grid.cells=[102,51]" : "grid.cells=[64,64]", "--set", "solver.max_iterations=1",
+                                     "--set", "solver.min_iterations=0", "--overwrite", "--output", "run"},
+                                    {.directory = dir, .timeout = 30});
+    BOOST_TEST(r.code == 3, r.err);
+    const bool said = (r.out + r.err).find("an axis of 51 cells, which is odd") != std::string::npos;
+    BOOST_TEST(said == odd, r.out);
+  }
+}
