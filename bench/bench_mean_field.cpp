@@ -111,9 +111,12 @@ double prox_seconds(const TransportCost& cost, const SlabLayout& layout, int ste
   std::vector<std::vector<double>> rows(y.size(), std::vector<double>(static_cast<std::size_t>(layout.row(0).n)));
   std::vector<double*> u;
   for (auto& row : rows) u.push_back(row.data());
+  // As many rows as a core keeps, all of them a few times.
+  const int count = std::min(layout.rows(), std::max(1, 16384 / (layout.row(0).n * static_cast<int>(y.size()))));
   double copies = 0;
   const auto sweep = [&](bool map) {
-    for (int r = 0; r < layout.rows(); ++r) {
+    for (int k = 0; k < layout.rows(); ++k) {
+      const int r = (layout.rows() - count) / 2 + k % count;
       RowPoints p = layout.row(r);
       p.level = level;
       for (std::size_t c = 0; c < y.size(); ++c) std::copy_n(y[c]->level(level) + p.offset, p.n, u[c]);
