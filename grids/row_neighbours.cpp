@@ -20,7 +20,7 @@ RowNeighbours::RowNeighbours(LayoutPtr layout, int width) : layout_(std::move(la
 
 void RowNeighbours::load(const double* level, int r) {
   const SlabLayout& s = *layout_;
-  const double* row = level + s.row(r).offset;
+  const double* row = level + static_cast<std::ptrdiff_t>(r) * (s.dim() == 1 ? SlabLayout::row_limit : s.grid().cells(0));
   if (s.dim() > 1) load_x(row);
   if (s.dim() > 2) load_middle(level, r);
   for (int g = -width_; g <= width_; ++g) slot(s.slow_axis(), g) = row + g * s.plane();
@@ -35,17 +35,10 @@ void RowNeighbours::load_x(const double* row) {
   for (int g = 1; g <= width_; ++g) {
     double &left = u[-g], &right = u[n - 1 + g];
     switch (kind) {
-      case Boundary::Periodic:
-        left = row[(n - g % n) % n], right = row[(g - 1) % n];
-        break;
-      case Boundary::NoFlux:
-        left = row[g - 1], right = row[n - g];
-        break;
-      case Boundary::Dirichlet:
-        left = -row[g - 1], right = -row[n - g];
-        break;
-      default:
-        left = row[0] + g * (row[0] - row[inner]), right = row[n - 1] + g * (row[n - 1] - row[n - 1 - inner]);
+      case Boundary::Periodic: left = row[(n - g % n) % n], right = row[(g - 1) % n]; break;
+      case Boundary::NoFlux: left = row[g - 1], right = row[n - g]; break;
+      case Boundary::Dirichlet: left = -row[g - 1], right = -row[n - g]; break;
+      default: left = row[0] + g * (row[0] - row[inner]), right = row[n - 1] + g * (row[n - 1] - row[n - 1 - inner]);
     }
   }
   for (int g = -width_; g <= width_; ++g) slot(0, g) = u + g;
@@ -69,12 +62,8 @@ void RowNeighbours::load_middle(const double* level, int r) {
     const int mirror = to < 0 ? beyond - 1 : ny - beyond;
     const int inner = ny > 1 ? (to < 0 ? 1 : ny - 2) : 0;
     switch (kind) {
-      case Boundary::Periodic:
-        slot(1, g) = row((to % ny + ny) % ny);
-        continue;
-      case Boundary::NoFlux:
-        slot(1, g) = row(mirror);
-        continue;
+      case Boundary::Periodic: slot(1, g) = row((to % ny + ny) % ny); continue;
+      case Boundary::NoFlux: slot(1, g) = row(mirror); continue;
       case Boundary::Dirichlet:
         for (int i = 0; i < n; ++i) scratch[i] = -row(mirror)[i];
         break;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "grids/reduce.hpp"
+#include "grids/support/prefetch.hpp"
 
 namespace wasserflow {
 namespace {
@@ -146,7 +147,8 @@ const double* HjSaddlePoint::face_side(const Dual& y, int level, int d, bool hig
 }
 
 /// Faces of the axis along the row (x; in 1-D the slow axis, whose neighbours stand in memory).
-void HjSaddlePoint::add_faces_along_row(const Dual& y, int level, const RowPoints& p, double* out) {
+void HjSaddlePoint::add_faces_along_row(const Dual& y, const RowPoints& p, double* out) {
+  const int level = p.level;
   const Axis& axis = layout_->grid().axis(0);
   const int n = p.n;
   const bool line = dim_ == 1;
@@ -191,8 +193,8 @@ void HjSaddlePoint::add_faces_along_row(const Dual& y, int level, const RowPoint
 }
 
 /// Faces of an axis across rows: y in 3-D (neighbours in the slab), or the slow axis (neighbours may be ghosts).
-void HjSaddlePoint::add_faces(const Dual& y, int level, int r, int d, double* out) {
-  const RowPoints p = problem_.row(r, level);
+void HjSaddlePoint::add_faces(const Dual& y, const RowPoints& p, int r, int d, double* out) {
+  const int level = p.level;
   const Axis& axis = layout_->grid().axis(d);
   const int n = p.n, cells = axis.cells;
   const bool slow = d == layout_->slow_axis();
@@ -233,8 +235,18 @@ void HjSaddlePoint::add_faces(const Dual& y, int level, int r, int d, double* ou
   add_face(j + 1, -w);
 }
 
-void HjSaddlePoint::adjoint_row(const Dual& y, int level, int r, double* out) {
-  const RowPoints p = problem_.row(r, level);
+void HjSaddlePoint::adjoint_row(const Dual& y, const RowPoints& p, int r, double* out) {
+  const int level = p.level;
+  if (dim_ > 1) {
+    prefetch_row(y.rho->level(level) + p.offset + p.n, p.n);
+    if (level + 1 < levels_) prefetch_row(y.rho->level(level + 1) + p.offset + p.n, p.n);
+    for (int j = 0; j < slots_; ++j) {
+      const int d = upwind_ ? j / 2 : j;
+      const bool above = d > 0 && (!upwind_ || j % 2 == 1);  // read at the next row along its axis before
+      const std::ptrdiff_t ahead = !above ? 0 : d == layout_->slow_axis() ? layout_->plane() : p.n;
+      prefetch_row(y.m[j].level(level) + p.offset + p.n + ahead, p.n);
+    }
+  }
   const double* rho = y.rho->level(level) + p.offset;
   const double rate = 1 / problem_.dt;
   if (level + 1 < levels_) {
@@ -243,8 +255,8 @@ void HjSaddlePoint::adjoint_row(const Dual& y, int level, int r, double* out) {
   } else {
     for (int i = 0; i < p.n; ++i) out[i] = rate * rho[i];
   }
-  add_faces_along_row(y, level, p, out);
-  for (int d = 1; d < dim_; ++d) add_faces(y, level, r, d, out);
+  add_faces_along_row(y, p, out);
+  for (int d = 1; d < dim_; ++d) add_faces(y, p, r, d, out);
 }
 
 void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u) {
@@ -283,9 +295,9 @@ void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int l
   }
 }
 
-void HjSaddlePoint::negative_gradient_row(const Dual& y, int level, int r, double* out) {
-  adjoint_row(y, level, r, out);
-  const RowPoints p = problem_.row(r, level);
+void HjSaddlePoint::negative_gradient_row(const Dual& y, const RowPoints& p, int r, double* out) {
+  const int level = p.level;
+  adjoint_row(y, p, r, out);
   const double load = 1 / problem_.dt;
   if (level + 1 == levels_ && terms_.initial_density) {
     const double* weight = terms_.initial_density.level() + p.offset;
@@ -309,11 +321,16 @@ void HjSaddlePoint::primal_step(double tau, double relaxation) {
   const double move = relaxation * tau, ahead = (2 - relaxation) * tau;
   apply_metric(
       [&](int level, std::ptrdiff_t offset, int n, double* row) {
-        for_rows(offset, n, [&](int r) { negative_gradient_row(y, level, r, row + (problem_.row(r, level).offset - offset)); });
+        for_rows(offset, n, [&](int r) {
+          const RowPoints p = problem_.row(r, level);
+          negative_gradient_row(y, p, r, row + (p.offset - offset));
+        });
       },
       [&](int level, std::ptrdiff_t offset, int n, const double* d) {
         double* phi = phi_.level(level) + offset;
         double* work = work_.level(level) + offset;
+        prefetch_row(phi + n, n);
+        prefetch_row(work + n, n);
         for (int i = 0; i < n; ++i) {
           phi[i] += move * d[i];
           work[i] = phi[i] + ahead * d[i];
@@ -340,6 +357,12 @@ double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
       if (keep) {
         std::copy_n(rho, n, u[0]);
         for (int j = 0; j < slots_; ++j) std::copy_n(m[index(j)], n, u[index(j + 1)]);
+      }
+      if (dim_ > 1) {
+        prefetch_row(rho + n, n);
+        for (int j = 0; j < slots_; ++j) prefetch_row(m[index(j)] + n, n);
+        prefetch_row(work_.level(k) + p.offset + n + layout_->plane(), n);
+        prefetch_row(before + p.offset + n, n);
       }
       double* u0 = keep ? u[0] : rho;
       double* const* um = keep ? u.data() + 1 : m.data();
@@ -386,7 +409,7 @@ double HjSaddlePoint::primal_error(double tau, double relaxation) {
   for (int k = 0; k < levels_; ++k)
     for (int r = 0; r < layout_->rows(); ++r) {
       const RowPoints p = problem_.row(r, k);
-      negative_gradient_row(y, k, r, g);
+      negative_gradient_row(y, p, r, g);
       const double *phi = phi_.level(k) + p.offset, *work = work_.level(k) + p.offset;
       for (int i = 0; i < p.n; ++i) g[i] = g[i] * (work[i] - phi[i]) * inverse;
       add_row(sum, *layout_, g, p.n);
@@ -412,9 +435,9 @@ double HjSaddlePoint::adjoint_distance(const std::vector<Field>& other) {
   const Dual now{&rho_, m_.data()}, then{&other[0], other.data() + 1};
   const auto difference = [&](int level, int r, double* out) {
     double* old = buffer_[5];
-    adjoint_row(now, level, r, out);
-    adjoint_row(then, level, r, old);
     const RowPoints p = problem_.row(r, level);
+    adjoint_row(now, p, r, out);
+    adjoint_row(then, p, r, old);
     for (int i = 0; i < p.n; ++i) out[i] -= old[i];
   };
   ExactSum sum;
@@ -457,14 +480,17 @@ double HjSaddlePoint::continuity_residual() {
   ExactSum sum;
   apply_metric(
       [&](int level, std::ptrdiff_t offset, int n, double* row) {
-        for_rows(offset, n, [&](int r) { negative_gradient_row(y, level, r, row + (problem_.row(r, level).offset - offset)); });
+        for_rows(offset, n, [&](int r) {
+          const RowPoints p = problem_.row(r, level);
+          negative_gradient_row(y, p, r, row + (p.offset - offset));
+        });
       },
       [&](int level, std::ptrdiff_t offset, int n, const double* d) {
         std::copy_n(d, n, work_.level(level) + offset);
         for_rows(offset, n, [&](int r) {
           const RowPoints p = problem_.row(r, level);
           double* g = buffer_[4];
-          negative_gradient_row(y, level, r, g);
+          negative_gradient_row(y, p, r, g);
           for (int i = 0; i < p.n; ++i) g[i] *= d[p.offset - offset + i];
           add_row(sum, *layout_, g, p.n);
         });
@@ -572,7 +598,10 @@ void HjSaddlePoint::apply_adjoint(const Field& y_rho, const std::vector<Field>& 
   exchange_dual(const_cast<Field&>(y_rho), const_cast<std::vector<Field>&>(y_m));
   const Dual y{&y_rho, y_m.data()};
   for (int k = 0; k < levels_; ++k)
-    for (int r = 0; r < layout_->rows(); ++r) adjoint_row(y, k, r, x.level(k) + problem_.row(r, k).offset);
+    for (int r = 0; r < layout_->rows(); ++r) {
+      const RowPoints p = problem_.row(r, k);
+      adjoint_row(y, p, r, x.level(k) + p.offset);
+    }
 }
 
 }  // namespace wasserflow

@@ -114,11 +114,11 @@ class HjSaddlePoint final : public SaddlePoint {
   };
   void exchange_dual(Field& rho, std::vector<Field>& m);
   /// out = K^T y on a row (all terms; owned rows; ghosts up to date).
-  void adjoint_row(const Dual& y, int level, int r, double* out);
+  void adjoint_row(const Dual& y, const RowPoints& p, int r, double* out);
   /// out = c - K^T y on a row.
-  void negative_gradient_row(const Dual& y, int level, int r, double* out);
-  void add_faces(const Dual& y, int level, int r, int d, double* out);
-  void add_faces_along_row(const Dual& y, int level, const RowPoints& p, double* out);
+  void negative_gradient_row(const Dual& y, const RowPoints& p, int r, double* out);
+  void add_faces(const Dual& y, const RowPoints& p, int r, int d, double* out);
+  void add_faces_along_row(const Dual& y, const RowPoints& p, double* out);
   /// Contribution A (high) or B (low) of the cells that start at owned offset `at` to their faces along d; a pointer to m itself where it is the only
   /// term.
   const double* face_side(const Dual& y, int level, int d, bool high, std::ptrdiff_t at, int n, double* scratch) const;

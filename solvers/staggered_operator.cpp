@@ -6,15 +6,11 @@
 #include <cmath>
 
 #include "grids/support/errors.hpp"
+#include "grids/support/prefetch.hpp"
 
 namespace wasserflow {
 namespace {
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
-
-/// Rows are short and many fields are read at once: hardware foresees too little of what the next row needs.
-void ask_for(const double* p, int n) {
-  for (int i = 0; i < std::min(n, 256); i += 8) __builtin_prefetch(p + i, 0, 2);
-}
 }  // namespace
 
 void StaggeredOperator::Combination::add(double factor, const double* level) {
@@ -255,9 +251,9 @@ void StaggeredOperator::continuity_row(const StaggeredState& x, int level, std::
 void StaggeredOperator::adjoint_continuity_row(const CentredState& y, int level, std::ptrdiff_t offset, int n, double* __restrict out) {
   const Place at = place(offset, n);
   if (dim_ > 1) {
-    ask_for(y.rho.level(level) + offset + n, n);
-    ask_for(y.rho.level(std::min(level + 1, setting_.steps - 1)) + offset + n, n);
-    for (int d = 0; d < dim_; ++d) ask_for(y.m[index(d)].level(level) + offset + n + (d == dim_ - 1 ? layout_->plane() : d == 1 ? n : 0), n);
+    prefetch_row(y.rho.level(level) + offset + n, n);
+    prefetch_row(y.rho.level(std::min(level + 1, setting_.steps - 1)) + offset + n, n);
+    for (int d = 0; d < dim_; ++d) prefetch_row(y.m[index(d)].level(level) + offset + n + (d == dim_ - 1 ? layout_->plane() : d == 1 ? n : 0), n);
   }
   Combination time;
   add_adjoint_node(y, level + 1, 1 / setting_.dt, time);
@@ -446,14 +442,14 @@ void StaggeredOperator::step_row(StaggeredState& x, const CentredState& y, const
   if (dim_ > 1) {
     const int next_level = std::min(level + 1, setting_.steps - 1);
     const std::ptrdiff_t next = offset + n, above = next + layout_->plane();
-    ask_for(x.rho.level(level + 1) + next, n);
-    ask_for(y.rho.level(level) + next, n);
-    ask_for(y.rho.level(next_level) + next, n);
-    ask_for(phi.level(next_level) + next, n);
-    ask_for(phi.level(level) + above, n);
+    prefetch_row(x.rho.level(level + 1) + next, n);
+    prefetch_row(y.rho.level(level) + next, n);
+    prefetch_row(y.rho.level(next_level) + next, n);
+    prefetch_row(phi.level(next_level) + next, n);
+    prefetch_row(phi.level(level) + above, n);
     for (int d = 0; d < dim_; ++d) {
-      ask_for(x.m[index(d)].level(level) + next, n);
-      ask_for(y.m[index(d)].level(level) + (d == dim_ - 1 ? above : d == 1 ? next + n : next), n);
+      prefetch_row(x.m[index(d)].level(level) + next, n);
+      prefetch_row(y.m[index(d)].level(level) + (d == dim_ - 1 ? above : d == 1 ? next + n : next), n);
     }
   }
   double* __restrict node = ahead_node_.data() + offset;
