@@ -17,6 +17,12 @@ double MeanFieldProblem::speed_scale() const {
   return stationary ? longest : longest / horizon;
 }
 
+double MeanFieldBounds::gap() const {
+  if (!std::isfinite(lower) || !std::isfinite(upper)) return std::numeric_limits<double>::infinity();
+  const double gap = upper - lower;
+  return gap <= 0 ? 0 : gap / std::fabs(upper);
+}
+
 void MeanFieldProblem::validate() const {
   if (!layout || !cost || !initial) throw InternalError("a mean-field problem needs a layout, a cost and an initial density");
   if (steps < 1) throw InputError(fmt::format("time.steps must be >= 1, not {}", steps));

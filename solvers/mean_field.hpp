@@ -1,5 +1,6 @@
 #pragma once
 /// Mean-field games and control, planning, dynamic optimal transport on a space-time box: what is solved, and what every discretization of it offers.
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,15 @@ struct MeanFieldFigures {
   double value_equation = 0;  ///< mean over rho > eps of |-phi_t - nu Lap phi + H - f|, weighted by rho; NaN with fewer than 3 steps
 };
 
+/// Numbers between which the discrete optimum lies.
+struct MeanFieldBounds {
+  double lower = -std::numeric_limits<double>::infinity();  ///< value of a feasible point of the dual problem; -inf where the scheme has none
+  double upper = std::numeric_limits<double>::infinity();   ///< cost of a feasible path with rho >= 0; +inf where none was found
+  double share = 0;  ///< part of a positive path in that path, the rest is the divergence-free iterate
+  /// (upper - lower) / |upper|, +inf where one of them is.
+  double gap() const;
+};
+
 /// A discretization as a saddle point, with what drivers, continuation and files need of it. All members are collective.
 class MeanFieldScheme : public SaddlePoint {
  public:
@@ -83,6 +93,9 @@ class MeanFieldScheme : public SaddlePoint {
   virtual void value(Field& phi) = 0;
   virtual std::vector<double> value_times() const = 0;
   virtual MeanFieldFigures figures() = 0;
+  /// The upper bound is the least cost of (1 - s) x + s p, s in [0, 1]: x the iterate moved onto the continuity equation, p a feasible path of positive
+  /// densities (solvers/feasible_mixture.hpp). It falls to the minimum as the iteration converges. The work is that of some ten iterations.
+  virtual MeanFieldBounds bounds() = 0;
   /// All that a restart needs, by name.
   virtual std::vector<std::pair<std::string, Field*>> state_fields() = 0;
   /// Bytes of the iterates and work fields of this rank, for reports.

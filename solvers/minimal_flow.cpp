@@ -6,6 +6,7 @@
 
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
+#include "solvers/feasible_mixture.hpp"
 #include "solvers/grid_transfer.hpp"
 
 namespace wasserflow {
@@ -142,15 +143,11 @@ void dispatch(int dim, GroundNorm norm, F&& f) {
   });
 }
 
-SpectralPreconditioner make_poisson(const LayoutPtr& layout) {
-  AxisSymbols s;
-  for (int d = 0; d < layout->dim(); ++d) {
-    const Axis& axis = layout->grid().axis(d);
+SpectralPreconditioner poisson_of(const LayoutPtr& layout) {
+  for (const Axis& axis : layout->grid().axes())
     if (axis.boundary != Boundary::Periodic && axis.boundary != Boundary::NoFlux)
       throw InputError("minimal flows need axes that are periodic or no_flux, not " + std::string(name(axis.boundary)));
-    s.axis[static_cast<std::size_t>(d)] = laplacian_symbol(axis, axis.cells);
-  }
-  return SpectralPreconditioner(layout, 1, {1, 1, TimeEnds::Planning}, {}, s);
+  return make_poisson(layout, 1);
 }
 
 }  // namespace
@@ -165,7 +162,7 @@ MinimalFlow::MinimalFlow(LayoutPtr layout, GroundNorm norm)
       p_(layout_, layout_->dim()),
       phi_(layout_),
       mean_(layout_),
-      poisson_(make_poisson(layout_)),
+      poisson_(poisson_of(layout_)),
       padded_(static_cast<std::size_t>(layout_->grid().cells(0)) + 1),
       row_(static_cast<std::size_t>(layout_->dim() == 1 ? SlabLayout::row_limit : layout_->grid().cells(0))) {
   for (int d = 0; d < layout_->dim(); ++d) over_h_[static_cast<std::size_t>(d)] = 1 / layout_->grid().spacing(d);

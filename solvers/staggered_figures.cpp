@@ -208,7 +208,7 @@ MeanFieldFigures StaggeredScheme::figures() {
   ExactSum::reduce(layout.comm(), sums);
   out.kinetic = unit * sums[Kinetic].value();
   out.running = unit * sums[Running].value();
-  out.interaction = problem_.dt() * cell * sums[Interaction].value();
+  out.interaction = (problem_.stationary ? 1 : problem_.dt()) * cell * sums[Interaction].value();
   out.terminal = cell * sums[End].value();
   out.feasible_objective = unit * sums[Feasible].value() + out.interaction + cell * sums[FeasibleEnd].value();
 

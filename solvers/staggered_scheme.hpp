@@ -45,6 +45,8 @@ class StaggeredScheme final : public MeanFieldScheme {
   void value(Field& phi) override;
   std::vector<double> value_times() const override { return half_times_; }
   MeanFieldFigures figures() override;
+  /// An upper bound only, and none with given sources, at obstacles, where speeds are bounded, and by two copies where a given end is empty.
+  MeanFieldBounds bounds() override;
   std::vector<std::pair<std::string, Field*>> state_fields() override;
   std::size_t bytes() const override;
 

@@ -7,14 +7,16 @@
 #include <limits>
 
 #include "grids/reduce.hpp"
-#include "grids/row_neighbours.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/grid_transfer.hpp"
+#include "solvers/point_rows.hpp"
 
 namespace wasserflow {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double unbounded_gap = 1e30;     // infinite residuals are those of diverged iterates
+constexpr double negligible_mass = 1e-10;  // of the whole
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
@@ -43,46 +45,6 @@ class CostHamiltonian final : public Hamiltonian {
   [[noreturn]] static void unused() { throw InternalError("transport costs have no use for true slopes"); }
   const MeanFieldProblem* problem_;
 };
-
-/// Rows of buffers for one row of points.
-class Rows {
- public:
-  Rows(const SlabLayout& layout, int count) {
-    const std::size_t n = index(layout.dim() == 1 ? SlabLayout::row_limit : layout.grid().cells(0)) + 8;
-    values_.resize(n * index(count));
-    for (int i = 0; i < count; ++i) rows_.push_back(values_.data() + index(i) * n);
-  }
-  double* operator[](int i) { return rows_[index(i)]; }
-  double* const* from(int i) const { return rows_.data() + i; }
-  void clear(int first, int count, int n) {
-    for (int i = first; i < first + count; ++i) std::fill_n(rows_[index(i)], n, 0.0);
-  }
-
- private:
-  std::vector<double> values_;
-  std::vector<double*> rows_;
-};
-
-/// Takes the flux out of the slots at no_flux ends: u[2 d] in the last cell of axis d, u[2 d + 1] in the first.
-void close_ends(const SlabLayout& layout, const RowPoints& p, double* const* u) {
-  std::int64_t stride = 1;
-  for (int d = 0; d < layout.dim(); ++d) {
-    const int cells = layout.grid().cells(d);
-    const std::int64_t point = layout.global_offset() + p.offset;
-    if (layout.grid().axis(d).boundary == Boundary::NoFlux) {
-      if (d == 0) {
-        const std::int64_t at = point % cells;  // of the first point; the row is along this axis
-        if (at == 0) u[1][0] = 0;
-        if (at + p.n == cells) u[0][p.n - 1] = 0;
-      } else {
-        const std::int64_t at = point / stride % cells;
-        if (at == 0) std::fill_n(u[2 * d + 1], p.n, 0.0);
-        if (at == cells - 1) std::fill_n(u[2 * d], p.n, 0.0);
-      }
-    }
-    stride *= cells;
-  }
-}
 
 /// Largest |W x| / |x|, by the power method.
 double norm_of(NonlocalPotential& w, const LayoutPtr& layout) {
@@ -123,6 +85,22 @@ UpwindScheme::UpwindScheme(MeanFieldProblem problem, const UpwindOptions& option
   if (problem_.source || problem_.potential) throw InternalError("given sources and potentials are for the staggered scheme");
   if (cost.has_reaction()) throw InputError("the upwind scheme has no reaction flux: unbalanced problems are for the staggered scheme");
 
+  mass_ = sum(problem_.initial);
+  if (problem_.final_density) {
+    const double* first = problem_.initial.level();
+    const double* last = problem_.final_density->level();
+    const double stuck = sum_rows<1>(*layout, [&](std::ptrdiff_t offset, int n) {
+      double s = 0;
+      for (std::ptrdiff_t i = offset; i < offset + n; ++i) s += last[i] > 0 ? 0 : first[i];
+      return std::array{s};
+    })[0];
+    if (stuck > negligible_mass * mass_)
+      throw InputError(fmt::format(
+          "the final density is 0 in cells where {:.2g} of the mass starts, and the upwind scheme empties no cell: add a small background "
+          "to it, or take the staggered scheme",
+          stuck / mass_));
+  }
+
   std::vector<double> times;
   for (int k = 0; k < problem_.steps; ++k) times.push_back(problem_.horizon - (k + 1) * problem_.dt());
   times.back() = 0;
@@ -142,12 +120,9 @@ UpwindScheme::UpwindScheme(MeanFieldProblem problem, const UpwindOptions& option
     mean_field.lipschitz = norm_of(*problem_.nonlocal, layout);
   }
   saddle_ = std::make_unique<HjSaddlePoint>(*window_, std::pow(0.5 * problem_.speed_scale(), 2), std::move(mean_field));
-  mass_ = sum(problem_.initial);
   density_norm_ = std::sqrt(problem_.steps * dot(problem_.initial, problem_.initial));
   start();
 }
-
-UpwindScheme::~UpwindScheme() = default;
 
 void UpwindScheme::start() {
   saddle_->phi().fill(0);
@@ -161,6 +136,8 @@ void UpwindScheme::start() {
     for (std::ptrdiff_t i = 0; i < problem_.layout->owned(); ++i) rho[i] = first[i] + s * (last[i] - first[i]);
   }
 }
+
+UpwindScheme::~UpwindScheme() = default;
 
 double UpwindScheme::default_weight() {
   const auto points = static_cast<double>(problem_.layout->grid().size());
@@ -192,7 +169,7 @@ void UpwindScheme::value_residual(double& residual, double& scale) {
   Field& phi = saddle_->phi();
   phi.exchange_ghosts();
   if (nonlocal_) update_nonlocal();
-  Rows rows(layout, slots + 5);
+  PointRows rows(layout, slots + 5);
   double *a = rows[0], *h = rows[slots + 1], *f = rows[slots + 2], *g = rows[slots + 3], *most = rows[slots + 4];
   std::array<ExactSum, 3> sums;
   for (int k = problem_.final_density ? 1 : 0; k < problem_.steps; ++k)
@@ -240,179 +217,10 @@ void UpwindScheme::value_residual(double& residual, double& scale) {
 }
 
 std::vector<Residual> UpwindScheme::residuals() {
+  if (by_gap_) return {{"gap", std::min(bounds().gap(), unbounded_gap), 1}};
   double value = 0, scale = 0;
   value_residual(value, scale);
   return {{"continuity", saddle_->continuity_residual() / density_norm_, 1}, {"value_equation", scale > 0 ? value / scale : value, 1}};
-}
-
-double UpwindScheme::lower_bound() {
-  const SlabLayout& layout = *problem_.layout;
-  const TransportCost& cost = *problem_.cost;
-  if (!cost.separable()) return -infinity;
-  const int slots = cost.slots();
-  const double dt = problem_.dt();
-  Field& phi = saddle_->phi();
-  phi.exchange_ghosts();
-  if (nonlocal_) update_nonlocal();
-  Rows rows(layout, slots + 5);
-  double *a = rows[0], *h = rows[slots + 1], *f = rows[slots + 2], *g = rows[slots + 3], *out = rows[slots + 4];
-  ExactSum sum;
-  double shift = 0;  // of the value function, by a constant a level
-  for (int k = 0; k < problem_.steps; ++k) {
-    const bool held = k == 0 && problem_.final_density;
-    const bool affine = cost.running().is_affine() && (k > 0 || cost.terminal().is_affine());
-    double violation = -infinity;
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = window_->row(r, k);
-      rows.clear(0, slots + 1, p.n);
-      saddle_->add_operator_row(phi, k > 0 ? phi.level(k - 1) : nullptr, k, r, 1, 1, a, rows.from(1));
-      const double* rho = saddle_->rho().level(k) + p.offset;
-      if (nonlocal_) {  // <rho, W rho> / 2 lies above its tangent at the iterate
-        const double* w = nonlocal_->level(k) + p.offset;
-        for (int i = 0; i < p.n; ++i) {
-          a[i] -= w[i];
-          f[i] = 0.5 * w[i] * rho[i];
-        }
-        add_row(sum, layout, f, p.n);
-      }
-      if (held) {
-        const double* given = problem_.final_density->level() + p.offset;
-        cost.hamiltonian(p, rows.from(1), h);
-        cost.running().value(p, given, f);
-        for (int i = 0; i < p.n; ++i) out[i] = given[i] * (a[i] + h[i]) - f[i];
-        add_row(sum, layout, out, p.n);
-        continue;
-      }
-      cost.conjugate(p, a, rows.from(1), out, nullptr, k == 0 ? 1 / dt : 0);
-      if (affine) {  // infinite where the residual is above the coupling's slope: taken away by the shift
-        cost.hamiltonian(p, rows.from(1), h);
-        std::fill_n(g, p.n, 0.0);
-        cost.running().derivative(p, g, f);
-        if (k == 0) cost.terminal().derivative(p, g, rows[1], 1 / dt);
-        for (int i = 0; i < p.n; ++i) {
-          if (out[i] < infinity) continue;
-          violation = std::max(violation, a[i] + h[i] - f[i] - (k == 0 ? rows[1][i] : 0.0));
-          out[i] = 0;
-        }
-      }
-      add_row(sum, layout, out, p.n);
-    }
-    violation = global_max(layout.comm(), violation);
-    if (violation > -infinity) shift -= dt * violation;
-  }
-  ExactSum::reduce(layout.comm(), {&sum, 1});
-  const double volume = layout.grid().cell_volume();
-  const double bound = volume * (dot(problem_.initial, phi, 0, problem_.steps - 1) + shift * mass_ - dt * sum.value());
-  return std::isfinite(bound) ? bound : -infinity;
-}
-
-/// Free end: what the policy of phi makes of rho_0, by one linear solve a step. It is feasible and of finite cost whatever phi is.
-double UpwindScheme::objective_of_policy() {
-  const SlabLayout& layout = *problem_.layout;
-  const TransportCost& cost = *problem_.cost;
-  const int slots = cost.slots();
-  if (!howard_) howard_ = std::make_unique<Howard>(*window_);
-  Field& phi = saddle_->phi();
-  phi.exchange_ghosts();
-  Field rho(problem_.layout, 2), interaction(problem_.layout);
-  Rows rows(layout, 2 * slots + 2);
-  double* const value = rows[2 * slots];
-  rho.copy_level(1, problem_.initial, 0);
-  ExactSum sum;
-  for (int k = problem_.steps - 1; k >= 0; --k) {
-    howard_->density(phi, k, rho, 1, rho, 0, k);
-    for (double& v : rho.owned(0)) v = std::max(v, 0.0);  // rounding of the linear solver
-    rho.copy_level(1, rho, 0);
-    if (nonlocal_) problem_.nonlocal->apply(rho, 1, interaction, 0);
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = window_->row(r, k);
-      rows.clear(0, slots, p.n);
-      saddle_->add_operator_row(phi, nullptr, k, r, 0, 1, rows[2 * slots + 1], rows.from(0));
-      cost.velocity(p, rows.from(0), rows.from(slots));
-      const double* density = rho.level(1) + p.offset;
-      for (int j = 0; j < slots; ++j)
-        for (int i = 0; i < p.n; ++i) rows[slots + j][i] *= density[i];
-      cost.energy(p, density, rows.from(slots), value, nullptr, k == 0 ? 1 / problem_.dt() : 0);
-      if (nonlocal_)
-        for (int i = 0; i < p.n; ++i) value[i] += 0.5 * density[i] * interaction.level()[p.offset + i];
-      add_row(sum, layout, value, p.n);
-    }
-  }
-  ExactSum::reduce(layout.comm(), {&sum, 1});
-  return sum.value() * problem_.dt() * layout.grid().cell_volume();
-}
-
-/// Of y + D K P^{-1}(c - K^T y), a level at a time; what two cells send through their face is given to the one that it leaves.
-double UpwindScheme::objective_of_projection() {
-  const SlabLayout& layout = *problem_.layout;
-  const TransportCost& cost = *problem_.cost;
-  const bool upwind = cost.splitting() == Splitting::Upwind;
-  const int slots = cost.slots();
-  static_cast<void>(saddle_->continuity_residual());
-  Field& d = saddle_->scratch();
-  d.exchange_ghosts();
-  Field rho(problem_.layout), interaction(problem_.layout);
-  std::vector<Field> m;
-  for (int j = 0; j < slots; ++j) m.emplace_back(problem_.layout);
-  RowNeighbours near(problem_.layout, 1);
-  Rows rows(layout, slots + 1);
-  std::vector<double*> u(index(slots));
-  double* const value = rows[slots];
-  ExactSum sum;
-  double least = infinity;
-  for (int k = 0; k < problem_.steps; ++k) {
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = window_->row(r, k);
-      double* density = rho.level() + p.offset;
-      std::copy_n(saddle_->rho().level(k) + p.offset, p.n, density);
-      rows.clear(slots, 1, p.n);
-      for (int j = 0; j < slots; ++j) {
-        u[index(j)] = m[index(j)].level() + p.offset;
-        std::copy_n(saddle_->momenta()[index(j)].level(k) + p.offset, p.n, u[index(j)]);
-      }
-      saddle_->add_operator_row(d, k > 0 ? d.level(k - 1) : nullptr, k, r, 1, saddle_->kappa_squared(), value, u.data());
-      for (int i = 0; i < p.n && !(k == 0 && problem_.final_density); ++i) density[i] += value[i];
-      for (int j = 0; j < slots && !drift_.empty(); ++j)  // the flux without that of the drift
-        add_drift(p, density, j, -1, u[index(j)]);
-    }
-    for (Field& f : m) f.exchange_ghosts();
-    if (nonlocal_) problem_.nonlocal->apply(rho, 0, interaction, 0);
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints p = window_->row(r, k);
-      double* density = rho.level() + p.offset;
-      for (int i = 0; i < p.n; ++i) {
-        least = std::min(least, density[i]);
-        density[i] = std::max(density[i], 0.0);
-      }
-      for (int j = 0; j < slots; ++j) {
-        std::copy_n(m[index(j)].level() + p.offset, p.n, rows[j]);
-        if (!upwind) continue;
-        near.load(m[index(j ^ 1)].level(), r);
-        const double* other = near.at(j / 2, j % 2 == 0 ? 1 : -1);
-        for (int i = 0; i < p.n; ++i) rows[j][i] = j % 2 == 0 ? std::min(rows[j][i] + other[i], 0.0) : std::max(rows[j][i] + other[i], 0.0);
-      }
-      if (upwind) close_ends(layout, p, rows.from(0));
-      for (int j = 0; j < slots && !drift_.empty(); ++j) add_drift(p, density, j, 1, rows[j]);
-      cost.energy(p, density, rows.from(0), value, nullptr, k == 0 && !problem_.final_density ? 1 / problem_.dt() : 0);
-      if (nonlocal_)
-        for (int i = 0; i < p.n; ++i) value[i] += 0.5 * density[i] * interaction.level()[p.offset + i];
-      add_row(sum, layout, value, p.n);
-    }
-  }
-  ExactSum::reduce(layout.comm(), {&sum, 1});
-  if (global_min(layout.comm(), least) < -1e-12 * mass_ / static_cast<double>(layout.grid().size())) return infinity;
-  return sum.value() * problem_.dt() * layout.grid().cell_volume();
-}
-
-/// m += factor rho b for the part of the drift that slot j carries.
-void UpwindScheme::add_drift(const RowPoints& p, const double* rho, int j, double factor, double* m) const {
-  const bool upwind = problem_.cost->splitting() == Splitting::Upwind;
-  const Tabulated& b = drift_[index(upwind ? j / 2 : j)];
-  const double* row = b.is_constant() ? nullptr : b.row(p);
-  for (int i = 0; i < p.n; ++i) {
-    const double v = row ? row[i] : b.value();
-    m[i] += factor * rho[i] * (!upwind ? v : j % 2 == 0 ? std::min(v, 0.0) : std::max(v, 0.0));
-  }
 }
 
 MeanFieldFigures UpwindScheme::figures() {
@@ -421,7 +229,7 @@ MeanFieldFigures UpwindScheme::figures() {
   const int slots = cost.slots();
   const double volume = layout.grid().cell_volume(), dt = problem_.dt();
   if (nonlocal_) update_nonlocal();
-  Rows rows(layout, slots + 3);
+  PointRows rows(layout, slots + 3);
   double *all = rows[slots], *kinetic = rows[slots + 1], *other = rows[slots + 2];
   std::array<ExactSum, 4> sums;  // kinetic, with coupling, interaction, terminal
   // Over-relaxed iterates may be outside the domain of the cost: the nearest point inside, but for a step of no size.
@@ -472,7 +280,7 @@ MeanFieldFigures UpwindScheme::figures() {
 
 double UpwindScheme::mass_factor(int level) {
   ExactSum mass;
-  Rows rows(*problem_.layout, 1);
+  PointRows rows(*problem_.layout, 1);
   for (int r = 0; r < problem_.layout->rows(); ++r) {
     const RowPoints p = window_->row(r, level);
     const double* rho = saddle_->rho().level(level) + p.offset;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "solvers/feasible_mixture.hpp"
 #include "solvers/hj_saddle_point.hpp"
 #include "solvers/howard.hpp"
 #include "solvers/mean_field.hpp"
@@ -29,8 +30,9 @@ struct UpwindOptions {
 class UpwindScheme final : public MeanFieldScheme {
  public:
   /// Binds problem.cost to the layout and the times. Throws InputError for boundaries that mass could leave through, for slopes that are not those of
-  /// the Hamiltonian's own splitting, for Hamiltonians without upwind sides and numerical speeds, for reaction fluxes, and for obstacles with
-  /// viscosity (noise carries mass into them, and one-sided momenta cannot hold it back).
+  /// the Hamiltonian's own splitting, for Hamiltonians without upwind sides and numerical speeds, for reaction fluxes, for obstacles with
+  /// viscosity (noise carries mass into them, and one-sided momenta cannot hold it back), and for final densities that are 0 where mass starts: what
+  /// leaves a cell in a step is a part of what is there after it, so that no cell is ever emptied, and no path of finite cost exists.
   /// @note Collective.
   explicit UpwindScheme(MeanFieldProblem problem, const UpwindOptions& options = {});
   ~UpwindScheme() override;
@@ -48,6 +50,11 @@ class UpwindScheme final : public MeanFieldScheme {
   void value(Field& phi) override;
   std::vector<double> value_times() const override;
   MeanFieldFigures figures() override;
+  /// Upper bounds: the iterate moved onto the continuity equation where that is not negative, what the policy of phi makes of rho_0 where the end is
+  /// free, else a mixture. With a given end they are infinite unless the final density is positive wherever mass comes from: no cell is emptied.
+  MeanFieldBounds bounds() override;
+  /// From now on residuals() is the relative gap of bounds() alone, so that it ends a solve.
+  void stop_by_gap() { by_gap_ = true; }
   std::vector<std::pair<std::string, Field*>> state_fields() override;
   std::size_t bytes() const override;
 
@@ -69,12 +76,16 @@ class UpwindScheme final : public MeanFieldScheme {
   HjSaddlePoint& saddle_point() { return *saddle_; }
 
  private:
+  struct Certificate;
   int level_of_node(int node) const { return problem_.steps - node; }  ///< level of the window that holds rho at a node >= 1
   double mass_factor(int level);                                       ///< mass of rho_0 over that of a level
   void value_residual(double& residual, double& scale);
   double lower_bound();
   double objective_of_policy();
   double objective_of_projection();
+  PositivePath positive_path();
+  void make_positive_path(const PositivePath& path);
+  void costs_of_mixtures(const PositivePath& path, std::span<const double> shares, std::span<double> values);
   void add_drift(const RowPoints& p, const double* rho, int slot, double factor, double* m) const;
   void update_nonlocal();
 
@@ -84,8 +95,10 @@ class UpwindScheme final : public MeanFieldScheme {
   std::unique_ptr<Field> nonlocal_;  ///< W * rho at the iterate, null without a nonlocal term
   std::unique_ptr<Howard> howard_;   ///< for objective_of_policy
   std::vector<Tabulated> drift_;
+  std::shared_ptr<Certificate> certificate_;  ///< work space of upper bounds, made by the first one
   double mass_ = 0, density_norm_ = 1;
   bool relaxed_ = true;  ///< the iterate is over-relaxed
+  bool by_gap_ = false;
 };
 
 }  // namespace wasserflow

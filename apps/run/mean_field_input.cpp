@@ -134,6 +134,11 @@ void MeanFieldInput::read_solver(const Parameters& solver, int dim) {
     dissipation_ = solver.reals("dissipation", "Hamiltonians in Lax-Friedrichs form: numerical speeds alpha an axis, at least max|dH/dp|", dim, none,
                                 Range::nonnegative());
   if (scheme_ == "fixed_point") return;
+  if (scheme_ == "upwind")
+    by_gap_ = solver.choice("stop",
+                            "what has to fall below the tolerance: residuals, or the relative gap of the certified bounds of the discrete minimum "
+                            "(costs without a mobility)",
+                            {"residuals", "gap"}, "residuals") == "gap";
   PdhgParameters& e = engine_;
   e = mean_field_pdhg();
   e.tolerance = solver.real("tolerance", "of the residuals, which have no units", e.tolerance, Range{0, 1, true, true});
@@ -228,7 +233,11 @@ MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) 
   if (scheme_ == "upwind") {
     UpwindOptions options;
     std::copy(dissipation_.begin(), dissipation_.end(), options.alpha.begin());
-    return std::make_unique<UpwindScheme>(std::move(problem), options);
+    if (by_gap_ && !problem.cost->separable())
+      root_.table("solver", "").fail("stop", "costs with a mobility have no certified lower bound: only residuals can end their solves");
+    auto scheme = std::make_unique<UpwindScheme>(std::move(problem), options);
+    if (by_gap_) scheme->stop_by_gap();
+    return scheme;
   }
   return std::make_unique<StaggeredScheme>(std::move(problem));
 }

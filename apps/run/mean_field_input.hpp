@@ -67,7 +67,7 @@ class MeanFieldInput {
   bool stationary_ = false;
   double horizon_ = 1, viscosity_ = 0, theta_ = 0.5;
   int jko_steps_ = 0, wanted_levels_ = 0;
-  bool unbalanced_ = false;
+  bool unbalanced_ = false, by_gap_ = false;
   std::string scheme_;
   std::vector<double> dissipation_;
   PdhgParameters engine_;

@@ -111,7 +111,7 @@ void MeanFieldOutput::read_reference(const Parameters& root) {
   if (input_->kind() != MeanFieldKind::Game) distance_ = reference.real("distance", "exact distance; 0: not known", 0.0, Range::nonnegative());
   std::vector<ExpectedFigures::Known> known;
   for (const char* name : {"l1", "l2", "linf", "l1_relative", "final_l1", "middle_l1", "value"}) known.push_back({"errors", name});
-  for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "value_equation", "ergodic_constant",
+  for (const char* name : {"objective", "feasible_objective", "kinetic", "running", "interaction", "terminal", "lower_bound", "upper_bound", "gap", "value_equation", "ergodic_constant",
                            "distance", "mass", "final_mass", "least_density", "finest_iterations"})
     known.push_back({"quantities", name});
   for (const char* what : {"mean", "variance"})
@@ -258,10 +258,13 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
                                                                                          {"terminal", figures.terminal},
                                                                                          {"feasible_objective", figures.feasible_objective}})
     q[name] = value;
-  if (std::isfinite(figures.lower_bound)) {
-    q["lower_bound"] = figures.lower_bound;
-    q["gap"] = figures.objective() - figures.lower_bound;
+  const MeanFieldBounds bounds = scheme.bounds();
+  if (std::isfinite(bounds.lower)) q["lower_bound"] = bounds.lower;
+  if (std::isfinite(bounds.upper)) {
+    q["upper_bound"] = bounds.upper;
+    q["upper_bound_share"] = bounds.share;
   }
+  if (std::isfinite(bounds.gap())) q["gap"] = bounds.gap();
   q["mass_error"] = figures.mass_error;
   q["least_density"] = figures.least_density;
   q["continuity"] = figures.continuity;
@@ -284,7 +287,9 @@ void MeanFieldOutput::report(Run& run, MeanFieldSolver& solver, bool solved) {
   }
   run.log().info("objective {:.8g} (feasible iterate {:.8g}{}), mass error {:.1e}, {} iterations on the finest grid, {:.0f} bytes a space-time point",
                  figures.objective(), figures.feasible_objective,
-                 std::isfinite(figures.lower_bound) ? fmt::format(", lower bound {:.8g}", figures.lower_bound) : "", figures.mass_error,
+                 fmt::format("{}{}", std::isfinite(bounds.lower) ? fmt::format(", lower bound {:.8g}", bounds.lower) : "",
+                             std::isfinite(bounds.upper) ? fmt::format(", upper bound {:.8g}", bounds.upper) : ""),
+                 figures.mass_error,
                  solver.efforts().back().iterations, static_cast<double>(bytes) / points);
 }
 

@@ -61,6 +61,7 @@ BOOST_AUTO_TEST_CASE(bad_input_is_refused_with_one_message) {
       {"[mobility]", "[solver]\nscheme = \"fixed_point\"\n[mobility]",
        "final: solver.scheme = \"fixed_point\" takes f, g and the cost of crowds from [game]"},
       {"[mobility]", "[unbalanced]\npenalty = 0.1\n[solver]\nscheme = \"upwind\"\n[mobility]", "reaction"},
+      {"[mobility]", "[solver]\nscheme = \"upwind\"\n[mobility]", "the upwind scheme empties no cell: add a small background"},
       {"[mobility]", "[solver]\nlevels = 9\n[mobility]", "solver.levels: there are 3 grids at most"},
       {"[mobility]", "[solver]\nrelaxation = 2.5\n[mobility]", "solver.relaxation: 2.5 is out of range"},
       {"[mobility]", "[output]\nfields = [\"rho\", \"p\"]\n[mobility]", "output.fields: there is no field 'p'"},

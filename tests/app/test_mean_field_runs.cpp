@@ -210,6 +210,34 @@ BOOST_AUTO_TEST_CASE(masses_are_kept_and_files_hold_no_negative_density) {
     }
 }
 
+/// Bounds of the discrete minimum are reported; for the upwind scheme their gap ends a solve that asks for it.
+BOOST_AUTO_TEST_CASE(bounds_are_reported_and_end_solves) {
+  const std::string dir = fresh_directory("mean_field_bounds");
+  const std::string problem =
+      "[grid]\nupper = 1.0\ncells = 48\n[time]\nsteps = 12\n[initial]\nrho = \"max(0, 0.02 - (x - 0.3)^2)\"\n[final]\nrho = \"max(0, 0.02 - (x - "
+      "0.7)^2) + 1e-3\"\n[solver]\n";
+  write_file(dir + "/s.toml", problem);
+  write_file(dir + "/u.toml", problem + "scheme = \"upwind\"\nstop = \"gap\"\ntolerance = 2e-3\n");
+  for (const std::string scheme : {"s", "u"}) BOOST_TEST_CONTEXT(scheme) {
+      const ProcessResult r = run_app("wf-mean-field", {scheme + ".toml", "-o", scheme, "--log", "quiet"}, {.directory = dir});
+      BOOST_TEST_REQUIRE(r.code == 0, r.err);
+      const Json whole = report(dir + "/" + scheme), q = whole["quantities"];
+      const double upper = q["upper_bound"].get<double>(), objective = q["objective"].get<double>();
+      BOOST_TEST(upper > objective * (1 - 1e-3));
+      BOOST_TEST(upper < objective * 1.1);
+      if (scheme == "s") continue;
+      const double lower = q["lower_bound"].get<double>();
+      BOOST_TEST(lower <= upper);
+      BOOST_TEST(q["gap"].get<double>() <= 2e-3);
+      BOOST_TEST(std::fabs((upper - lower) / upper - q["gap"].get<double>()) < 1e-12);
+      BOOST_TEST(whole["residuals"].size() == 1);
+    }
+  write_file(dir + "/c.toml", problem + "scheme = \"upwind\"\nstop = \"gap\"\n[mobility]\ntype = \"power\"\nexponent = 0.5\n");
+  const ProcessResult refused = run_app("wf-mean-field", {"c.toml", "-o", "c"}, {.directory = dir});
+  BOOST_TEST(refused.code == 2);
+  BOOST_TEST(refused.err.find("solver.stop") != std::string::npos, refused.err);
+}
+
 /// The Hamilton-Jacobi equation in reversed time, on the same grid and scheme.
 BOOST_AUTO_TEST_CASE(a_game_without_coupling_is_a_control_problem) {
   const std::string dir = fresh_directory("mean_field_control");

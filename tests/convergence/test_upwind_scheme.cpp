@@ -151,6 +151,87 @@ BOOST_AUTO_TEST_CASE(transport_between_bounds) {
   }
 }
 
+// One step in 1-D has no freedom: its fluxes are cumulated masses, and both bounds are its cost.
+BOOST_AUTO_TEST_CASE(bounds_of_a_single_step) {
+  const MeanFieldCase c{{interval(0, 2, 16)}, 1, 0.5, 0, quadratic, "max(0, 0.2 - (x - 0.6)^2)", "max(0, 0.3 - (x - 1.1)^2) + 0.02"};
+  UpwindScheme scheme(test::mean_field(c));
+  static_cast<void>(test::solve(scheme, 1e-9));
+  const Field &first = scheme.problem().initial, &last = *scheme.problem().final_density;
+  const double h = 2.0 / 16, dt = 0.5;
+  std::vector<double> all(32), mine(32);
+  const std::ptrdiff_t begin = scheme.problem().layout->first();
+  for (std::ptrdiff_t i = 0; i < scheme.problem().layout->owned(); ++i) {
+    mine[static_cast<std::size_t>(begin + i)] = first.level()[i];
+    mine[static_cast<std::size_t>(begin + i + 16)] = last.level()[i];
+  }
+  MPI_Allreduce(mine.data(), all.data(), 32, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+  double flux = 0, cost = 0;  // flux through the upper face
+  for (std::size_t i = 0; i < 15; ++i) {
+    flux += (all[i] - all[i + 16]) * h / dt;
+    cost += flux * flux / (2 * all[(flux > 0 ? i : i + 1) + 16]) * h * dt;
+  }
+  const MeanFieldBounds b = scheme.bounds();
+  BOOST_TEST(b.upper == cost, boost::test_tools::tolerance(1e-10));
+  BOOST_TEST(b.lower == cost, boost::test_tools::tolerance(1e-6));
+  BOOST_TEST(b.lower <= cost * (1 + 1e-12));
+}
+
+// Where the iterate on the continuity equation is negative, or the end is free: the optimum of a long solve lies between the bounds of short ones.
+BOOST_AUTO_TEST_CASE(bounds_with_vacuum) {
+  struct Problem {
+    std::string name, file, initial, last;
+    double viscosity;
+    int dim;
+    bool mixed;  // densities below 0 appear
+  };
+  const std::string disc = "max(0, 0.02 - (x - 0.3)^2 - (y - 0.4)^2)", bump = "max(0, 0.02 - (x - 0.3)^2)";
+  const std::string spread = "[terminal]\ntype = \"potential\"\nV = \"2*(x - 0.7)^2\"\n";
+  const std::vector<Problem> problems{
+      {"transport", quadratic, bump, "max(0, 0.02 - (x - 0.7)^2) + 0.001", 0, 1, true},
+      {"with a drift", quadratic + "drift = [\"0.3*sin(6*x)\"]\n", bump, "max(0, 0.02 - (x - 0.7)^2) + 0.001", 0, 1, false},
+      {"bridge", quadratic, bump, gaussian(0.7, 0.01) + " + 0.01", 0.01, 1, true},
+      {"transport in the plane", quadratic, disc, "exp(-((x - 0.6)^2 + (y - 0.6)^2)/0.05) + 0.05", 0, 2, true},
+      {"free end", quadratic + spread, bump, "", 0, 1, false},
+      {"free end in the plane", quadratic + spread, disc, "", 0.01, 2, false},
+  };
+  for (const Problem& problem : problems) {
+    MeanFieldCase c{{interval(0, 1, 32)}, 8, 1, problem.viscosity, problem.file, problem.initial, problem.last};
+    if (problem.dim == 2) c.axes = {interval(0, 1, 20), interval(0, 1, 16, Boundary::Periodic)};
+    UpwindScheme reference(test::mean_field(c)), scheme(test::mean_field(c));
+    static_cast<void>(test::solve(reference, 1e-6, 6000));
+    const MeanFieldBounds best = reference.bounds();
+    BOOST_TEST_MESSAGE(problem.name << ": " << best.lower << " ... " << best.upper << ", gap " << best.gap());
+    BOOST_TEST(best.gap() < 1e-3);
+    double last = infinity;
+    bool mixed = false;
+    for (double tolerance : {1e-2, 1e-3, 1e-4}) {
+      const SolveReport r = test::solve(scheme, tolerance);
+      const MeanFieldBounds b = scheme.bounds();
+      BOOST_TEST_MESSAGE("  " << r.iterations << " iterations: " << b.lower << " ... " << b.upper << ", gap " << b.gap() << ", share " << b.share);
+      BOOST_TEST(std::isfinite(b.upper));
+      BOOST_TEST(b.lower <= best.upper + 1e-12 * std::fabs(best.upper));
+      BOOST_TEST(b.upper >= best.lower - 1e-12 * std::fabs(best.lower));
+      BOOST_TEST(b.lower <= b.upper);
+      mixed = mixed || b.share > 0;
+      last = b.gap();
+    }
+    BOOST_TEST(mixed == problem.mixed);
+    BOOST_TEST(last < 1e-2);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_gap_ends_a_solve) {
+  const MeanFieldCase c{{interval(0, 1, 32)}, 8, 1, 0, quadratic, "max(0, 0.02 - (x - 0.3)^2)", "max(0, 0.02 - (x - 0.7)^2) + 0.001"};
+  UpwindScheme scheme(test::mean_field(c));
+  scheme.stop_by_gap();
+  for (double gap : {1e-2, 1e-3}) {
+    const SolveReport r = test::solve(scheme, gap);
+    BOOST_TEST((r.reason == StopReason::Converged));
+    BOOST_TEST(r.residuals.size() == 1);
+    BOOST_TEST(scheme.bounds().gap() <= gap);
+  }
+}
+
 // Linear-quadratic games with a logarithmic coupling have Gaussian solutions (Bensoussan, Frehse, Yam 2013).
 BOOST_AUTO_TEST_CASE(linear_quadratic_games) {
   struct Game {
@@ -381,6 +462,10 @@ BOOST_AUTO_TEST_CASE(bad_problems_are_refused) {
   c.viscosity = 0.1;
   BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
   c.viscosity = 0;
+  c.file = plain;
+  c.final_density = "max(0, x - 0.5)";  // no cell is ever emptied
+  BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
+  c.final_density.clear();
   c.file = plain + "[unbalanced]\npenalty = 1\n";
   BOOST_CHECK_THROW(UpwindScheme(test::mean_field(c)), InputError);
 }
