@@ -98,17 +98,22 @@ void restrict_cells(Field& fine, int from, Field& coarse, int to) {
 }
 
 void prolong(Field& coarse, int from, Field& fine, int to, int face_axis) {
+  prolong_staggered(coarse, from, fine, to, face_axis < 0 ? 0U : 1U << face_axis);
+}
+
+void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces) {
+  const auto face = [&](int axis) { return (faces >> axis & 1U) != 0; };
   const SlabLayout &f = fine.layout(), &c = coarse.layout();
   require_doubled(f, c);
   const Grid& grid = c.grid();
   const int slow = c.slow_axis();
   coarse.exchange_ghosts(from, from + 1);
-  if (face_axis == slow) close_lower_wall(coarse, from);
+  if (face(slow)) close_lower_wall(coarse, from);
   const double* u = coarse.level(from);
   double* v = fine.level(to);
   if (c.dim() == 1) {
     for (std::ptrdiff_t i = 0; i < f.owned(); ++i) {
-      const Stencil s = stencil(f.first() + static_cast<int>(i), face_axis == 0);
+      const Stencil s = stencil(f.first() + static_cast<int>(i), face(0));
       v[i] = s.weight[0] * u[s.cell[0] - c.first()] + s.weight[1] * u[s.cell[1] - c.first()];
     }
     return;
@@ -118,23 +123,23 @@ void prolong(Field& coarse, int from, Field& fine, int to, int face_axis) {
   const std::ptrdiff_t rows = f.owned() / (2 * nx);
   for (std::ptrdiff_t row = 0; row < rows; ++row) {
     const int plane = f.first() + static_cast<int>(c.dim() == 3 ? row / (2 * ny) : row);
-    const Stencil z = stencil(plane, face_axis == slow);
-    const Stencil y = c.dim() == 3 ? stencil(static_cast<int>(row % (2 * ny)), face_axis == 1) : Stencil{{0, 0}, {1, 0}};
+    const Stencil z = stencil(plane, face(slow));
+    const Stencil y = c.dim() == 3 ? stencil(static_cast<int>(row % (2 * ny)), face(1)) : Stencil{{0, 0}, {1, 0}};
     std::fill(line.begin(), line.end(), 0.0);
     for (std::size_t a = 0; a < 2; ++a)
       for (std::size_t b = 0; b < 2; ++b) {
         const double weight = z.weight[a] * y.weight[b];
         if (weight == 0) continue;
-        const int j = c.dim() == 3 ? inside(y.cell[b], ny, grid.axis(1).boundary, face_axis == 1) : 0;
+        const int j = c.dim() == 3 ? inside(y.cell[b], ny, grid.axis(1).boundary, face(1)) : 0;
         const double* w = u + (static_cast<std::ptrdiff_t>(z.cell[a] - c.first()) * ny + j) * nx;
         for (int i = 0; i < nx; ++i) line[static_cast<std::size_t>(i) + 1] += weight * w[i];
       }
     double* l = line.data() + 1;
     const Boundary x = grid.axis(0).boundary;
-    l[-1] = l[inside(-1, nx, x, face_axis == 0)];
-    l[nx] = l[inside(nx, nx, x, face_axis == 0)];
+    l[-1] = l[inside(-1, nx, x, face(0))];
+    l[nx] = l[inside(nx, nx, x, face(0))];
     double* out = v + row * 2 * nx;
-    if (face_axis == 0)
+    if (face(0))
       for (int i = 0; i < nx; ++i) out[2 * i] = 0.5 * (l[i - 1] + l[i]), out[2 * i + 1] = l[i];
     else
       for (int i = 0; i < nx; ++i) out[2 * i] = 0.25 * l[i - 1] + 0.75 * l[i], out[2 * i + 1] = 0.75 * l[i] + 0.25 * l[i + 1];

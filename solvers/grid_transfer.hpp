@@ -19,6 +19,10 @@ void restrict_cells(Field& fine, int from, Field& coarse, int to);
 /// @note Collective.
 void prolong(Field& coarse, int from, Field& fine, int to, int face_axis = -1);
 
+/// The same for values at the upper faces along all axes whose bit is set in `faces`: edges and corners of cells.
+/// @note Collective.
+void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces);
+
 /// out = means of the lower and the upper face of each cell, of values at upper faces along `axis`. Exchanges the ghosts of the level.
 /// @note Collective.
 void faces_to_cells(Field& faces, int from, int axis, Field& out, int to);

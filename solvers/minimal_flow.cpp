@@ -34,81 +34,83 @@ double lane_max(const double* v, int n) {
   return *std::max_element(part.begin(), part.end());
 }
 
-template <int D, GroundNorm N>
-double length(const double* m) {
-  double s = 0;
-  for (int d = 0; d < D; ++d) {
-    const double a = std::fabs(m[d]);
-    s = N == GroundNorm::L1 ? s + a : N == GroundNorm::L2 ? s + a * a : s < a ? a : s;
+/// Weights of the values at i - 1, i, i + 1 along an axis.
+using Weights = std::array<double, 3>;
+
+Weights mean_at(bool face) { return face ? Weights{0, 0.5, 0.5} : Weights{0, 1, 0}; }
+Weights difference_at(bool face, double over_h) { return face ? Weights{0, -over_h, over_h} : Weights{-0.5 * over_h, 0, 0.5 * over_h}; }
+
+/// Rows around a row, [z][y], and the sum of them with tensor weights; in 1-D there is one row, in 2-D the rows of the slow axis are y.
+using RowBlock = std::array<const double*, 9>;
+
+void combine(const RowBlock& rows, int dim, const Weights& y, const Weights& z, int n, double* __restrict out) {
+  std::array<const double*, 9> row{};
+  std::array<double, 9> weight{};
+  int count = 0;
+  for (std::size_t c = 0; c < 3; ++c)
+    for (std::size_t b = 0; b < 3; ++b) {
+      const double w = (dim > 1 ? y[b] : b == 1 ? 1.0 : 0.0) * (dim > 2 ? z[c] : c == 1 ? 1.0 : 0.0);
+      if (w == 0) continue;
+      row[static_cast<std::size_t>(count)] = rows[3 * c + b];
+      weight[static_cast<std::size_t>(count++)] = w;
+    }
+  const double *a = row[0], *b = row[1];
+  const double wa = weight[0], wb = weight[1];
+  if (count == 1)
+    for (int i = 0; i < n; ++i) out[i] = wa * a[i];
+  else
+    for (int i = 0; i < n; ++i) out[i] = wa * a[i] + wb * b[i];
+  for (std::size_t k = 2; k + 1 < static_cast<std::size_t>(count); k += 2) {
+    const double *c = row[k], *d = row[k + 1];
+    const double wc = weight[k], wd = weight[k + 1];
+    for (int i = 0; i < n; ++i) out[i] += wc * c[i] + wd * d[i];
   }
-  return N == GroundNorm::L2 ? std::sqrt(s) : s;
-}
-
-constexpr GroundNorm dual_of(GroundNorm n) { return n == GroundNorm::L1 ? GroundNorm::Linf : n == GroundNorm::L2 ? GroundNorm::L2 : GroundNorm::L1; }
-
-/// Projects q onto the unit ball of the norm dual to N.
-template <int D, GroundNorm N>
-void project_ball(double* q) {
-  if constexpr (N == GroundNorm::L2) {
-    const double a = length<D, N>(q), scale = 1 / (a < 1 ? 1.0 : a);
-    for (int d = 0; d < D; ++d) q[d] *= scale;
-  } else if constexpr (N == GroundNorm::L1) {
-    for (int d = 0; d < D; ++d) q[d] = q[d] < -1 ? -1.0 : 1 < q[d] ? 1.0 : q[d];
-  } else {
-    // Soft thresholds: mu = max over k of (sum of the k largest - 1) / k, and not below 0 (Duchi et al. 2008).
-    double sum = 0, largest = 0, least = std::fabs(q[0]);
-    for (int d = 0; d < D; ++d) {
-      const double a = std::fabs(q[d]);
-      sum += a;
-      largest = largest < a ? a : largest;
-      least = a < least ? a : least;
-    }
-    double mu = largest - 1;
-    const double two = (D == 3 ? sum - least - 1 : sum - 1) / 2, three = (sum - 1) / 3;
-    if (D >= 2) mu = mu < two ? two : mu;
-    if (D == 3) mu = mu < three ? three : mu;
-    mu = mu < 0 ? 0.0 : mu;
-    for (int d = 0; d < D; ++d) {
-      const double a = std::fabs(q[d]) - mu;
-      q[d] = std::copysign(a < 0 ? 0.0 : a, q[d]);
-    }
+  if (count > 1 && count % 2 == 1) {
+    const double* c = row[static_cast<std::size_t>(count - 1)];
+    const double wc = weight[static_cast<std::size_t>(count - 1)];
+    for (int i = 0; i < n; ++i) out[i] += wc * c[i];
   }
 }
 
-struct Steps {
-  double tau, relaxation, sigma;
-  std::array<double, 3> over_h;
+/// Rows along x, padded by one value at both ends, that a vector of gradients is made of: means along the other axes, and the difference along
+/// axis k with means along the rest.
+struct GradientRows {
+  const double *mean, *difference1, *difference2;
+  double over_h;
 };
 
-/// d = p - D phi;  m^ = m - tau d,  p^ = proj(p + sigma (2 m^ - m));  both relaxed.
-template <int D, GroundNorm N>
-void step_row(int n, const double* phi, const std::array<const double*, 3>& next, const std::array<double*, 3>& m, const std::array<double*, 3>& p,
-              const Steps& s) {
-  const double *n0 = next[0], *n1 = next[D > 1 ? 1 : 0], *n2 = next[D > 2 ? 2 : 0];
-  double *m0 = m[0], *m1 = m[D > 1 ? 1 : 0], *m2 = m[D > 2 ? 2 : 0];
-  double *p0 = p[0], *p1 = p[D > 1 ? 1 : 0], *p2 = p[D > 2 ? 2 : 0];
-  const double h0 = s.over_h[0], h1 = s.over_h[1], h2 = s.over_h[2];
-  const double twice = 2 * s.tau, moved = s.relaxation * s.tau, sigma = s.sigma, relaxation = s.relaxation;
+template <int D, bool face>
+inline void gradient_at(const GradientRows& r, int i, double* q) {
+  q[0] = face ? (r.mean[i + 1] - r.mean[i]) * r.over_h : (r.mean[i + 1] - r.mean[i - 1]) * (0.5 * r.over_h);
+  if constexpr (D > 1) q[1] = face ? 0.5 * (r.difference1[i] + r.difference1[i + 1]) : r.difference1[i];
+  if constexpr (D > 2) q[2] = face ? 0.5 * (r.difference2[i] + r.difference2[i + 1]) : r.difference2[i];
+}
+
+/// mu^ = w - sigma proj(w / sigma), w = mu + sigma R D u; relaxed.
+template <int D, GroundNorm N, bool face>
+void step_row(int n, const GradientRows& rows, const std::array<double*, 3>& mu, double sigma, double relaxation) {
+  double *m0 = mu[0], *m1 = mu[D > 1 ? 1 : 0], *m2 = mu[D > 2 ? 2 : 0];
+  const double over = 1 / sigma;
 #pragma GCC ivdep
   for (int i = 0; i < n; ++i) {
-    double q[3], u[3];
-    const double c = phi[i];
-    {
-      const double d = p0[i] - (n0[i] - c) * h0, v = m0[i];
-      u[0] = p0[i], q[0] = u[0] + sigma * (v - twice * d), m0[i] = v - moved * d;
-    }
-    if constexpr (D > 1) {
-      const double d = p1[i] - (n1[i] - c) * h1, v = m1[i];
-      u[1] = p1[i], q[1] = u[1] + sigma * (v - twice * d), m1[i] = v - moved * d;
-    }
-    if constexpr (D > 2) {
-      const double d = p2[i] - (n2[i] - c) * h2, v = m2[i];
-      u[2] = p2[i], q[2] = u[2] + sigma * (v - twice * d), m2[i] = v - moved * d;
-    }
+    double q[3], w[3];
+    gradient_at<D, face>(rows, i, q);
+    w[0] = q[0] += m0[i] * over;
+    if constexpr (D > 1) w[1] = q[1] += m1[i] * over;
+    if constexpr (D > 2) w[2] = q[2] += m2[i] * over;
     project_ball<D, N>(q);
-    p0[i] = u[0] + relaxation * (q[0] - u[0]);
-    if constexpr (D > 1) p1[i] = u[1] + relaxation * (q[1] - u[1]);
-    if constexpr (D > 2) p2[i] = u[2] + relaxation * (q[2] - u[2]);
+    m0[i] += relaxation * (sigma * (w[0] - q[0]) - m0[i]);
+    if constexpr (D > 1) m1[i] += relaxation * (sigma * (w[1] - q[1]) - m1[i]);
+    if constexpr (D > 2) m2[i] += relaxation * (sigma * (w[2] - q[2]) - m2[i]);
+  }
+}
+
+template <int D, GroundNorm N, bool face>
+void slopes(int n, const GradientRows& rows, double* out) {
+  for (int i = 0; i < n; ++i) {
+    double q[3];
+    gradient_at<D, face>(rows, i, q);
+    out[i] = length<D, dual_of(N)>(q);
   }
 }
 
@@ -121,26 +123,32 @@ void lengths(int n, const std::array<const double*, 3>& v, double* out) {
   }
 }
 
-/// Dual lengths of the forward differences of u.
-template <int D, GroundNorm N>
-void slopes(int n, const double* u, const std::array<const double*, 3>& next, const std::array<double, 3>& over_h, double* out) {
-  const double *n0 = next[0], *n1 = next[D > 1 ? 1 : 0], *n2 = next[D > 2 ? 2 : 0];
-  for (int i = 0; i < n; ++i) {
-    const double a[3] = {(n0[i] - u[i]) * over_h[0], D > 1 ? (n1[i] - u[i]) * over_h[1] : 0, D > 2 ? (n2[i] - u[i]) * over_h[2] : 0};
-    out[i] = length<D, dual_of(N)>(a);
-  }
+/// Offset of the neighbour along the middle axis (3-D) or the slow one, from a row; cells mirror at walls, faces find the wall's 0 in the last one.
+std::ptrdiff_t neighbour(const SlabLayout& layout, int axis, std::ptrdiff_t offset, int step, bool faces) {
+  if (axis == layout.slow_axis()) return step * layout.plane();
+  const std::ptrdiff_t nx = layout.grid().cells(0), ny = layout.grid().cells(1), j = offset / nx % ny + step;
+  if (j >= 0 && j < ny) return step * nx;
+  if (layout.grid().axis(1).boundary == Boundary::Periodic || (faces && j < 0)) return -step * (ny - 1) * nx;
+  return 0;
 }
 
-/// Calls f with the dimension and the norm as constants.
-template <class F>
-void dispatch(int dim, GroundNorm norm, F&& f) {
-  dispatch_dim(dim, [&](auto d) {
-    switch (norm) {
-      case GroundNorm::L1: return f(d, std::integral_constant<GroundNorm, GroundNorm::L1>{});
-      case GroundNorm::L2: return f(d, std::integral_constant<GroundNorm, GroundNorm::L2>{});
-      case GroundNorm::Linf: return f(d, std::integral_constant<GroundNorm, GroundNorm::Linf>{});
+RowBlock block(const SlabLayout& layout, const double* u, std::ptrdiff_t offset) {
+  RowBlock rows{};
+  for (int c = -1; c <= 1; ++c)
+    for (int b = -1; b <= 1; ++b) {
+      std::ptrdiff_t at = offset;
+      if (layout.dim() > 1 && b != 0) at += neighbour(layout, 1, offset, b, false);
+      if (layout.dim() > 2 && c != 0) at += neighbour(layout, 2, offset, c, false);
+      rows[static_cast<std::size_t>(3 * (c + 1) + b + 1)] = u + at;
     }
-  });
+  return rows;
+}
+
+/// One value beyond both ends of a row along x.
+void pad(const SlabLayout& layout, double* row, int n) {
+  const bool around = layout.grid().axis(0).boundary == Boundary::Periodic;
+  row[-1] = around ? row[n - 1] : row[0];
+  row[n] = around ? row[0] : row[n - 1];
 }
 
 SpectralPreconditioner poisson_of(const LayoutPtr& layout) {
@@ -158,19 +166,66 @@ MinimalFlow::MinimalFlow(LayoutPtr layout, GroundNorm norm)
     : layout_(std::move(layout)),
       norm_(norm),
       f_(layout_),
-      m_(layout_, layout_->dim()),
-      p_(layout_, layout_->dim()),
-      phi_(layout_),
+      g_(layout_),
+      psi_(layout_),
+      u_(layout_),
+      v_(layout_),
       mean_(layout_),
-      poisson_(poisson_of(layout_)),
-      padded_(static_cast<std::size_t>(layout_->grid().cells(0)) + 1),
-      row_(static_cast<std::size_t>(layout_->dim() == 1 ? SlabLayout::row_limit : layout_->grid().cells(0))) {
-  for (int d = 0; d < layout_->dim(); ++d) over_h_[static_cast<std::size_t>(d)] = 1 / layout_->grid().spacing(d);
+      mu_(layout_, layout_->dim() << layout_->dim()),
+      m_(layout_, layout_->dim()),
+      poisson_(poisson_of(layout_)) {
+  const int dim = layout_->dim(), slow = layout_->slow_axis();
+  const auto n = static_cast<std::size_t>(dim == 1 ? SlabLayout::row_limit : layout_->grid().cells(0));
+  buffer_stride_ = static_cast<std::ptrdiff_t>(n) + 2;
+  buffer_.resize(3 * static_cast<std::size_t>(buffer_stride_));
+  row_.resize(n);
+  for (int d = 0; d < dim; ++d) over_h_[static_cast<std::size_t>(d)] = 1 / layout_->grid().spacing(d);
+  // First those whose ghosts R^T needs: components along the slow axis at its centres, others at its faces.
+  int next = 0;
+  for (const bool ghosts : {true, false}) {
+    for (int s = 0; s < places(); ++s)
+      for (int k = 0; k < dim; ++k)
+        if ((((s >> slow & 1) != 0) != (k == slow)) == ghosts) level_[static_cast<std::size_t>(3 * s + k)] = next++;
+    if (ghosts) exchanged_levels_ = next;
+  }
+  reset();
+}
+
+void MinimalFlow::cell_means(Field& u, Field& means) {
+  u.exchange_ghosts(0, 1);
+  const Weights third{1.0 / 6, 4.0 / 6, 1.0 / 6};
+  const int dim = layout_->dim();
+  double* row = buffer_.data() + 1;
+  for (int r = 0; r < layout_->rows(); ++r) {
+    const RowPoints at = layout_->row(r);
+    double* out = means.level() + at.offset;
+    const RowBlock rows = block(*layout_, u.level(), at.offset);
+    if (dim == 1) {
+      std::copy_n(rows[4] - 1, at.n + 2, row - 1);
+    } else {
+      combine(rows, dim, third, third, at.n, row);
+      pad(*layout_, row, at.n);
+    }
+    for (int i = 0; i < at.n; ++i) out[i] = third[0] * row[i - 1] + third[1] * row[i] + third[2] * row[i + 1];
+  }
+}
+
+void MinimalFlow::set_divergence(const Field& f) {
+  f_.copy_level(0, f, 0);
+  cell_means(f_, g_);
+  const double rest = sum(g_) / static_cast<double>(layout_->grid().size());
+  for (double& v : g_.owned()) v -= rest;
+  poisson_.apply(
+      [&](int, std::ptrdiff_t offset, int n, double* out) {
+        for (int i = 0; i < n; ++i) out[i] = f_.level()[offset + i] - g_.level()[offset + i];
+      },
+      SpectralTransform::to(psi_));
+  psi_.exchange_ghosts();
   reset();
 }
 
 void MinimalFlow::reset() {
-  upper_ = cost_ = std::numeric_limits<double>::infinity();
+  upper_ = std::numeric_limits<double>::infinity();
   lower_ = 0;
   checks_ = 0;
   decomposed_ = false;
@@ -182,20 +237,114 @@ void MinimalFlow::restore(const State& state) {
   mean_slope_ = state.slope;
   checks_ = state.checks;
   decomposed_ = false;
-  mean_.exchange_ghosts();
 }
 
 void MinimalFlow::start() {
-  m_.fill(0);
-  p_.fill(0);
-  static_cast<void>(project());
+  u_.fill(0);
+  mu_.fill(0);
   reset();
 }
 
-void MinimalFlow::exchange(Field& v) {
+void MinimalFlow::start_from(MinimalFlow& coarse) {
+  prolong(coarse.u_, 0, u_, 0);
+  for (unsigned s = 0; s < static_cast<unsigned>(places()); ++s)
+    for (int k = 0; k < layout_->dim(); ++k) prolong_staggered(coarse.mu_, coarse.level_of(s, k), mu_, level_of(s, k), s);
+  reset();
+}
+
+bool MinimalFlow::last_of(int axis, const RowPoints& at) const {
+  if (layout_->grid().axis(axis).boundary == Boundary::Periodic) return false;
+  if (axis == layout_->slow_axis())
+    return layout_->rank() + 1 == layout_->ranks() && at.offset + (axis == 0 ? at.n : 0) >= layout_->owned() - (axis == 0 ? 0 : layout_->plane());
+  const std::ptrdiff_t nx = layout_->grid().cells(0), ny = layout_->grid().cells(1);
+  return axis == 0 || at.offset / nx % ny == ny - 1;
+}
+
+template <int D, class F>
+void MinimalFlow::visit_gradients(const double* u, F&& visit) {
+  double* mean = buffer_.data() + 1;
+  double *first = mean + buffer_stride_, *second = first + buffer_stride_;
+  for (int r = 0; r < layout_->rows(); ++r) {
+    const RowPoints at = layout_->row(r);
+    const RowBlock rows = block(*layout_, u, at.offset);
+    for (unsigned s = 0; s < (1U << D); s += 2) {
+      const bool y = (s & 2) != 0, z = (s & 4) != 0;
+      if ((y && last_of(1, at)) || (z && last_of(2, at))) continue;
+      if constexpr (D == 1) {
+        std::copy_n(rows[4] - 1, at.n + 2, mean - 1);
+      } else {
+        combine(rows, D, mean_at(y), mean_at(z), at.n, mean);
+        pad(*layout_, mean, at.n);
+        combine(rows, D, difference_at(y, over_h_[1]), mean_at(z), at.n, first);
+        pad(*layout_, first, at.n);
+        if constexpr (D == 3) {
+          combine(rows, D, mean_at(y), difference_at(z, over_h_[2]), at.n, second);
+          pad(*layout_, second, at.n);
+        }
+      }
+      const GradientRows g{mean, first, second, over_h_[0]};
+      visit(std::false_type{}, s, at.offset, at.n, g);
+      visit(std::true_type{}, s + 1, at.offset, last_of(0, at) ? at.n - 1 : at.n, g);
+    }
+  }
+}
+
+void MinimalFlow::exchange_faces(Field& v) {
   const int slow = layout_->slow_axis();
   v.exchange_ghosts(slow, slow + 1);
   close_lower_wall(v, slow);
+}
+
+void MinimalFlow::gather(Field& mu) {
+  const int dim = layout_->dim(), slow = layout_->slow_axis();
+  mu.exchange_ghosts(0, exchanged_levels_);
+  for (unsigned s = 0; s < static_cast<unsigned>(places()); ++s)
+    for (int k = 0; k < dim; ++k)
+      if (k != slow && (s >> slow & 1) != 0) close_lower_wall(mu, level_of(s, k));
+  const double scale = 1.0 / places();
+  const std::array<double*, 2> sum{buffer_.data(), buffer_.data() + buffer_stride_};
+  for (int r = 0; r < layout_->rows(); ++r) {
+    const RowPoints at = layout_->row(r);
+    for (int k = 0; k < dim; ++k) {
+      double* out = m_.level(k) + at.offset;
+      if (k > 0 && last_of(k, at)) {
+        std::fill_n(out, at.n, 0.0);
+        continue;
+      }
+      // Two rows: of the places at centres and at faces along x.
+      for (double* row : sum) std::fill_n(row, at.n + 1, 0.0);
+      for (unsigned s = 0; s < static_cast<unsigned>(places()); ++s) {
+        const double* mine = mu.level(level_of(s, k)) + at.offset;
+        double* __restrict row = sum[s & 1];
+        // Along each other axis the place itself, or the mean of two.
+        std::array<std::ptrdiff_t, 4> offset{};
+        int count = 1;
+        for (int e = 1; e < dim; ++e) {
+          const bool face = (s >> e & 1) != 0;
+          if (face == (e == k)) continue;
+          const std::ptrdiff_t other = neighbour(*layout_, e, at.offset, face ? -1 : 1, face);
+          for (int c = 0; c < count; ++c) offset[static_cast<std::size_t>(count + c)] = offset[static_cast<std::size_t>(c)] + other;
+          count *= 2;
+        }
+        const int n = at.n + (dim == 1 ? 1 : 0);
+        const double weight = scale / count;
+        for (int c = 0; c < count; ++c) {
+          const double* v = mine + offset[static_cast<std::size_t>(c)];
+          for (int i = 0; i < n; ++i) row[i] += weight * v[i];
+        }
+      }
+      const double *centre = sum[0], *face = sum[1];
+      if (k == 0) {
+        if (dim > 1) sum[0][at.n] = sum[0][0];
+        for (int i = 0; i < at.n; ++i) out[i] = 0.5 * (centre[i] + centre[i + 1]) + face[i];
+        if (last_of(0, at)) out[at.n - 1] = 0;
+      } else {  // on walls the last face holds 0
+        out[0] = centre[0] + 0.5 * (face[0] + face[at.n - 1]);
+        for (int i = 1; i < at.n; ++i) out[i] = centre[i] + 0.5 * (face[i] + face[i - 1]);
+      }
+    }
+  }
+  exchange_faces(m_);
 }
 
 void MinimalFlow::divergence_row(const Field& v, std::ptrdiff_t offset, int n, double* out) {
@@ -219,66 +368,50 @@ void MinimalFlow::divergence_row(const Field& v, std::ptrdiff_t offset, int n, d
   }
 }
 
-void MinimalFlow::neighbours(const double* u, const RowPoints& p, std::array<const double*, 3>& next) {
-  const int dim = layout_->dim();
-  const double* row = u + p.offset;
-  if (dim > 1) {
-    std::copy_n(row, p.n, padded_.data());
-    padded_[static_cast<std::size_t>(p.n)] = layout_->grid().axis(0).boundary == Boundary::Periodic ? row[0] : row[p.n - 1];
-    next[0] = padded_.data() + 1;
-  }
-  if (dim == 3) {
-    const std::ptrdiff_t nx = p.n, ny = layout_->grid().cells(1), j = (p.offset / nx) % ny;
-    next[1] = j + 1 < ny ? row + nx : layout_->grid().axis(1).boundary == Boundary::Periodic ? row - (ny - 1) * nx : row;
-  }
-  next[static_cast<std::size_t>(dim - 1)] = row + layout_->plane();
-}
-
 void MinimalFlow::decompose() {
   if (decomposed_) return;
-  exchange(p_);
-  poisson_.apply(
-      [&](int, std::ptrdiff_t offset, int n, double* row) {
-        divergence_row(p_, offset, n, row);
-        for (int i = 0; i < n; ++i) row[i] = -row[i];
-      },
-      SpectralTransform::to(phi_));
-  phi_.exchange_ghosts();
-  decomposed_ = true;
-}
-
-double MinimalFlow::project() {
-  exchange(m_);
-  double worst = 0;
+  gather(mu_);
   poisson_.apply(
       [&](int, std::ptrdiff_t offset, int n, double* row) {
         divergence_row(m_, offset, n, row);
-        const double* f = f_.level() + offset;
-        for (int i = 0; i < n; ++i) {
-          row[i] = f[i] - row[i];
-          worst = std::max(worst, std::fabs(row[i]));
-        }
+        const double* g = g_.level() + offset;
+        for (int i = 0; i < n; ++i) row[i] = g[i] - row[i];
       },
-      SpectralTransform::to(phi_));
-  phi_.exchange_ghosts();
-  decomposed_ = false;
-  std::array<const double*, 3> next{};
+      SpectralTransform::to(v_));
+  decomposed_ = true;
+}
+
+void MinimalFlow::subtract_gradient(const Field& w) {
   for (int r = 0; r < layout_->rows(); ++r) {
     const RowPoints at = layout_->row(r);
-    neighbours(phi_.level(), at, next);
-    const double* u = phi_.level() + at.offset;
+    const double* u = w.level() + at.offset;
+    double* row = buffer_.data() + 1;
     for (int d = 0; d < layout_->dim(); ++d) {
+      const double* next = u + (d == 0 ? 1 : neighbour(*layout_, d, at.offset, 1, false));
+      if (d == 0 && layout_->dim() > 1) {
+        std::copy_n(u, at.n, row);
+        pad(*layout_, row, at.n);
+        next = row + 1;
+      }
       double* m = m_.level(d) + at.offset;
       const double h = over_h_[static_cast<std::size_t>(d)];
-      const double* v = next[static_cast<std::size_t>(d)];
-      for (int i = 0; i < at.n; ++i) m[i] -= (v[i] - u[i]) * h;
+      for (int i = 0; i < at.n; ++i) m[i] -= (next[i] - u[i]) * h;
     }
   }
-  return global_max(layout_->comm(), worst);
+}
+
+Field& MinimalFlow::flux() {
+  decomposed_ = false;
+  decompose();
+  v_.exchange_ghosts();
+  subtract_gradient(v_);
+  subtract_gradient(psi_);
+  decomposed_ = false;
+  return m_;
 }
 
 double MinimalFlow::divergence_error() {
-  exchange(m_);
+  exchange_faces(flux());
   double worst = 0;
   for (int r = 0; r < layout_->rows(); ++r) {
     const RowPoints at = layout_->row(r);
@@ -288,119 +421,77 @@ double MinimalFlow::divergence_error() {
   return global_max(layout_->comm(), worst);
 }
 
-void MinimalFlow::apply_divergence(Field& v, Field& out) {
-  exchange(v);
-  for (int r = 0; r < layout_->rows(); ++r) {
-    const RowPoints at = layout_->row(r);
-    divergence_row(v, at.offset, at.n, out.level() + at.offset);
-  }
+FluxCost MinimalFlow::continuum_cost() { return flux_cost(flux(), norm_); }
+
+double MinimalFlow::mean_flux() {
+  const Field& m = flux();
+  const std::array<double, 3> sizes = sum_rows<3>(*layout_, [&](std::ptrdiff_t offset, int n) {
+    std::array<double, 3> s{};
+    for (int d = 0; d < layout_->dim(); ++d)
+      for (int i = 0; i < n; ++i) s[static_cast<std::size_t>(d)] += std::fabs(m.level(d)[offset + i]);
+    return s;
+  });
+  return std::sqrt(sizes[0] * sizes[0] + sizes[1] * sizes[1] + sizes[2] * sizes[2]) / static_cast<double>(layout_->grid().size());
 }
 
 void MinimalFlow::apply_gradient(Field& u, Field& out) {
   u.exchange_ghosts(0, 1);
-  std::array<const double*, 3> next{};
+  dispatch_dim(layout_->dim(), [&](auto d) {
+    visit_gradients<d()>(u.level(), [&](auto face, unsigned s, std::ptrdiff_t offset, int n, const GradientRows& rows) {
+      for (int i = 0; i < n; ++i) {
+        double q[3];
+        gradient_at<d(), face()>(rows, i, q);
+        for (int k = 0; k < d(); ++k) out.level(level_of(s, k))[offset + i] = q[k];
+      }
+    });
+  });
+}
+
+void MinimalFlow::apply_divergence(Field& mu, Field& out) {
+  gather(mu);
+  decomposed_ = false;
   for (int r = 0; r < layout_->rows(); ++r) {
     const RowPoints at = layout_->row(r);
-    neighbours(u.level(), at, next);
-    for (int d = 0; d < layout_->dim(); ++d)
-      for (int i = 0; i < at.n; ++i)
-        out.level(d)[at.offset + i] = (next[static_cast<std::size_t>(d)][i] - u.level()[at.offset + i]) * over_h_[static_cast<std::size_t>(d)];
+    divergence_row(m_, at.offset, at.n, out.level() + at.offset);
   }
-}
-
-double MinimalFlow::continuum_cost() {
-  exchange(m_);
-  ExactSum sum;
-  const SlabLayout& layout = *layout_;
-  dispatch(layout.dim(), norm_, [&](auto dim, auto norm) {
-    constexpr int D = dim();
-    constexpr int pieces = D == 3 ? 2 : 4, nodes = pieces + 1;
-    const int count = static_cast<int>(std::pow(nodes, D));
-    std::array<const double*, 3> low{}, high{};
-    for (int r = 0; r < layout.rows(); ++r) {
-      const RowPoints at = layout.row(r);
-      for (int d = 0; d < D; ++d) {
-        const auto k = static_cast<std::size_t>(d);
-        high[k] = m_.level(d) + at.offset;
-        if (d == D - 1) low[k] = high[k] - layout.plane();
-      }
-      if constexpr (D > 1) {  // on walls the last face holds 0
-        padded_[0] = high[0][at.n - 1];
-        std::copy_n(high[0], at.n, padded_.data() + 1);
-        low[0] = padded_.data();
-      }
-      if constexpr (D == 3) {
-        const std::ptrdiff_t nx = at.n, ny = layout.grid().cells(1);
-        low[1] = at.offset / nx % ny > 0 ? high[1] - nx : high[1] + (ny - 1) * nx;
-      }
-      for (int i = 0; i < at.n; ++i) {
-        double total = 0;
-        for (int k = 0; k < count; ++k) {
-          double v[3] = {0, 0, 0}, weight = 1;
-          for (int d = 0, rest = k; d < D; ++d, rest /= nodes) {
-            const double a = low[static_cast<std::size_t>(d)][i], b = high[static_cast<std::size_t>(d)][i];
-            const int node = rest % nodes;
-            v[d] = a + (b - a) * (static_cast<double>(node) / pieces);
-            weight *= node == 0 || node == pieces ? 0.5 / pieces : 1.0 / pieces;
-          }
-          total += weight * length<D, norm()>(v);
-        }
-        row_[static_cast<std::size_t>(i)] = total;
-      }
-      add_row(sum, layout, row_.data(), at.n);
-    }
-  });
-  ExactSum::reduce(layout.comm(), {&sum, 1});
-  return sum.value() * layout.grid().cell_volume();
-}
-
-double MinimalFlow::rms_flux() {
-  double s = 0;
-  for (int d = 0; d < layout_->dim(); ++d) s += dot(m_, m_, d, d);
-  return std::sqrt(s / static_cast<double>(layout_->grid().size()));
 }
 
 void MinimalFlow::primal_step(double tau, double relaxation) {
   decompose();
-  tau_ = tau;
-  relaxation_ = relaxation;
+  double *u = u_.level(), *v = v_.level();
+  const double moved = relaxation * tau;
+  for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i) {
+    const double step = v[i];
+    v[i] = u[i] - 2 * tau * step;
+    u[i] -= moved * step;
+  }
+  v_.exchange_ghosts();
+  decomposed_ = false;
 }
 
 double MinimalFlow::dual_step(double sigma, double relaxation, bool) {
-  if (relaxation != relaxation_) throw InternalError("minimal flow: both steps have one relaxation");
-  const Steps steps{tau_, relaxation, sigma, over_h_};
-  dispatch(layout_->dim(), norm_, [&](auto d, auto norm) {
-    std::array<const double*, 3> next{};
-    std::array<double*, 3> m{}, p{};
-    for (int r = 0; r < layout_->rows(); ++r) {
-      const RowPoints at = layout_->row(r);
-      neighbours(phi_.level(), at, next);
-      for (int k = 0; k < d(); ++k) {
-        m[static_cast<std::size_t>(k)] = m_.level(k) + at.offset;
-        p[static_cast<std::size_t>(k)] = p_.level(k) + at.offset;
-      }
-      step_row<d(), norm()>(at.n, phi_.level() + at.offset, next, m, p, steps);
-    }
+  dispatch_norm(layout_->dim(), norm_, [&](auto d, auto norm) {
+    visit_gradients<d()>(v_.level(), [&](auto face, unsigned s, std::ptrdiff_t offset, int n, const GradientRows& rows) {
+      std::array<double*, 3> mu{};
+      for (int k = 0; k < d(); ++k) mu[static_cast<std::size_t>(k)] = mu_.level(level_of(s, k)) + offset;
+      step_row<d(), norm(), face()>(n, rows, mu, sigma, relaxation);
+    });
   });
-  decomposed_ = false;
   return 0;
 }
 
 std::vector<Residual> MinimalFlow::residuals() {
   decompose();
-  // Weights 3 / (checks + 1): a mean that forgets the start as fast as the number of checks grows. Ghosts are linear in the values.
+  // Weights 3 / (checks + 1): a mean that forgets the start as fast as the number of checks grows.
   const double weight = std::min(1.0, 3.0 / (checks_ + 1)), kept = 1 - weight;
-  const std::ptrdiff_t around = layout_->ghost() * layout_->plane();
-  double* u = mean_.level() - around;
-  const double* v = phi_.level() - around;
-  const std::ptrdiff_t n = layout_->owned() + 2 * around;
-  if (weight == 1)
-    std::copy_n(v, n, u);
-  else
-    for (std::ptrdiff_t i = 0; i < n; ++i) u[i] = kept * u[i] + weight * v[i];
+  for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i)
+    mean_.level()[i] = weight == 1 ? u_.level()[i] : kept * mean_.level()[i] + weight * u_.level()[i];
   ++checks_;
+  u_.exchange_ghosts();
+  v_.exchange_ghosts();
+  mean_.exchange_ghosts();
 
-  std::array<ExactSum, 3> sums;  // cost, -<phi, f>, -<mean, f>
+  std::array<ExactSum, 3> sums;  // cost, -<u, A f>, -<mean, A f>
   std::array<double, 2> slope{};
   const auto add = [&](std::size_t k, int n) {
     if (layout_->dim() == 1)
@@ -408,32 +499,43 @@ std::vector<Residual> MinimalFlow::residuals() {
     else
       sums[k] += lane_sum(row_.data(), n);
   };
-  dispatch(layout_->dim(), norm_, [&](auto d, auto norm) {
-    std::array<const double*, 3> next{}, m{};
+  const std::array<const Field*, 2> candidates{&u_, &mean_};
+  for (std::size_t c = 0; c < 2; ++c)
     for (int r = 0; r < layout_->rows(); ++r) {
       const RowPoints at = layout_->row(r);
-      double* row = row_.data();
-      for (int k = 0; k < d(); ++k) m[static_cast<std::size_t>(k)] = m_.level(k) + at.offset;
-      lengths<d(), norm()>(at.n, m, row);
-      add(0, at.n);
-      const double* f = f_.level() + at.offset;
-      for (std::size_t k = 0; k < 2; ++k) {
-        const double* all = k == 0 ? phi_.level() : mean_.level();
-        const double* u = all + at.offset;
-        neighbours(all, at, next);
-        slopes<d(), norm()>(at.n, u, next, over_h_, row);
-        slope[k] = std::max(slope[k], lane_max(row, at.n));
-        for (int i = 0; i < at.n; ++i) row[i] = -u[i] * f[i];
-        add(k + 1, at.n);
-      }
+      const double *u = candidates[c]->level() + at.offset, *g = g_.level() + at.offset;
+      for (int i = 0; i < at.n; ++i) row_[static_cast<std::size_t>(i)] = -u[i] * g[i];
+      add(c + 1, at.n);
     }
+  dispatch_norm(layout_->dim(), norm_, [&](auto d, auto norm) {
+    constexpr double whole = 1 << d();  // R^T takes 1 / places of what stands on a face
+    visit_gradients<d()>(v_.level(), [&](auto face, unsigned s, std::ptrdiff_t offset, int n, const GradientRows& rows) {
+      std::array<const double*, 3> mu{};
+      for (int k = 0; k < d(); ++k) mu[static_cast<std::size_t>(k)] = mu_.level(level_of(s, k)) + offset;
+      // The components at the faces of their own axis take what is missing of div R^T mu = A f.
+      for (int k = 0; k < d(); ++k)
+        if (s == 1U << k) {
+          for (int i = 0; i < n; ++i) {
+            double q[3];
+            gradient_at<d(), face()>(rows, i, q);
+            row_[static_cast<std::size_t>(i)] = mu[static_cast<std::size_t>(k)][i] - whole * q[k];
+          }
+          mu[static_cast<std::size_t>(k)] = row_.data();
+        }
+      lengths<d(), norm()>(n, mu, row_.data());
+      add(0, n);
+    });
+    for (std::size_t c = 0; c < 2; ++c)
+      visit_gradients<d()>(candidates[c]->level(), [&](auto face, unsigned, std::ptrdiff_t, int n, const GradientRows& rows) {
+        slopes<d(), norm(), face()>(n, rows, row_.data());
+        slope[c] = std::max(slope[c], lane_max(row_.data(), n));
+      });
   });
   ExactSum::reduce(layout_->comm(), sums);
   MPI_Allreduce(MPI_IN_PLACE, slope.data(), 2, MPI_DOUBLE, MPI_MAX, layout_->comm());
-  const double volume = layout_->grid().cell_volume();
-  cost_ = sums[0].value() * volume;
+  const double volume = layout_->grid().cell_volume(), cost = sums[0].value() * volume / places();
   mean_slope_ = slope[1];
-  upper_ = std::isfinite(cost_) ? std::min(upper_, cost_) : cost_;
+  upper_ = std::isfinite(cost) ? std::min(upper_, cost) : cost;
   for (std::size_t k = 0; k < 2; ++k)
     if (slope[k] > 0) lower_ = std::max(lower_, sums[k + 1].value() * volume / slope[k]);
   return {{"gap", upper_ - lower_, upper_}};

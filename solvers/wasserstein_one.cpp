@@ -14,7 +14,7 @@ namespace {
 
 constexpr double mass_tolerance = 1e-9, step_product = 0.99;
 constexpr int coarse_iterations = 2000;
-constexpr double spread = 1.6, first_gap = 2e-2;
+constexpr double coarse_factor = 3, spread = 1.6, first_gap = 2e-2;
 
 /// Mass of a density that must not be negative.
 double mass_of(const Field& rho, const char* what) {
@@ -34,16 +34,6 @@ W1Level level_of(const MinimalFlow& flow, const SlabLayout& layout, int iteratio
   return level;
 }
 
-/// Both fluxes of a coarse solution as the start on the next grid.
-void refine(MinimalFlow& coarse, MinimalFlow& fine) {
-  for (int d = 0; d < fine.flux().levels(); ++d) {
-    prolong(coarse.flux(), d, fine.flux(), d, d);
-    prolong(coarse.dual_flux(), d, fine.dual_flux(), d, d);
-  }
-  static_cast<void>(fine.project());
-  fine.reset();
-}
-
 }  // namespace
 
 void W1Parameters::validate() const {
@@ -61,10 +51,10 @@ void W1Parameters::validate() const {
 
 W1Parameters W1Parameters::read(const Parameters& p) {
   W1Parameters s;
-  s.gap = p.real("tolerance", "relative gap between the certified bounds at which the solve stops", s.gap, Range{0, 1, true, true});
+  s.gap = p.real("tolerance", "relative gap between the bounds of the grid's problem at which the solve stops", s.gap, Range{0, 1, true, true});
   s.max_iterations = p.integer("max_iterations", "iterations on the finest grid", s.max_iterations, Range::at_least(1));
   s.check_every = p.integer("check_every", "iterations between evaluations of the bounds", s.check_every, Range::at_least(1));
-  s.step = p.real("step", "primal step in units of the root mean square of the flux", s.step, Range::positive());
+  s.step = p.real("step", "step of the flux in units of its mean length", s.step, Range::positive());
   s.relaxation = p.real("relaxation", "over-relaxation of both iterates", s.relaxation, Range{1, 2, false, true});
   s.coarsest = p.integer("coarsest", "start from coarser grids, down to this many cells along an axis; 0: from the grid itself", s.coarsest,
                          Range::nonnegative());
@@ -82,14 +72,15 @@ WassersteinOne::WassersteinOne(const Field& source, const Field& target, const W
         "the masses differ, {:.10g} at the source and {:.10g} at the target: this distance is between densities of one mass. Scale one of them, or "
         "take the unbalanced form of transport, in which mass may also be made and destroyed",
         mass_, other));
-  Field& f = fine_.divergence();
+  Field f(layout_);
   const double *a = source.level(), *b = target.level();
   for (std::ptrdiff_t i = 0; i < layout_->owned(); ++i) f.level()[i] = a[i] - b[i];
   const double mean = sum(f) / static_cast<double>(layout_->grid().size());
   for (double& v : f.owned()) v -= mean;
+  fine_.set_divergence(f);
 }
 
-Pdhg WassersteinOne::engine(double tau, double gap, int iterations) const {
+Pdhg WassersteinOne::engine(double sigma, double gap, int iterations) const {
   double longest = 0;
   for (const Axis& axis : layout_->grid().axes()) longest = std::max(longest, axis.length());
   PdhgParameters e;
@@ -100,19 +91,19 @@ Pdhg WassersteinOne::engine(double tau, double gap, int iterations) const {
   e.rule = StepRule::Given;
   e.step_product = step_product;
   e.relaxation = parameters_.relaxation;
-  e.tau = tau;
-  e.sigma = step_product / tau;
+  e.sigma = sigma;
+  e.tau = step_product / sigma;
   return Pdhg(e);
 }
 
 void WassersteinOne::start_from_coarse() {
   coarse_.clear();
   const auto set_step = [&](MinimalFlow& flow, double factor) {
-    const double scale = flow.rms_flux();
-    tau_ = scale > 0 ? factor * parameters_.step * scale : 1;
+    const double scale = flow.mean_flux();
+    sigma_ = scale > 0 ? factor * parameters_.step * scale : 1;
   };
   const auto solve = [&](MinimalFlow& flow, double gap) {
-    return engine(tau_, std::max(parameters_.gap, gap), coarse_iterations).solve(flow).iterations;
+    return engine(sigma_, std::max(coarse_factor * parameters_.gap, gap), coarse_iterations).solve(flow).iterations;
   };
   // The flux of least L2 norm is more spread than the answer, which a few iterations show.
   const auto begin = [&](MinimalFlow& flow) {
@@ -126,7 +117,8 @@ void WassersteinOne::start_from_coarse() {
   if (parameters_.coarsest > 0)
     for (LayoutPtr l = coarser(*layout_, parameters_.coarsest); l; l = coarser(*l, parameters_.coarsest)) {
       Field f(l);
-      restrict_cells(sources.empty() ? fine_.divergence() : sources.back(), 0, f, 0);
+      Field fine = sources.empty() ? fine_.divergence().clone() : sources.back().clone();
+      restrict_cells(fine, 0, f, 0);
       sources.push_back(std::move(f));
     }
   if (sources.empty()) {
@@ -138,10 +130,10 @@ void WassersteinOne::start_from_coarse() {
   std::unique_ptr<MinimalFlow> flow;
   for (; !sources.empty(); sources.pop_back()) {
     auto next = std::make_unique<MinimalFlow>(sources.back().layout_ptr(), parameters_.norm);
-    next->divergence().copy_level(0, sources.back(), 0);
+    next->set_divergence(sources.back());
     int iterations = 0;
     if (flow)
-      refine(*flow, *next);
+      next->start_from(*flow);
     else
       iterations = begin(*next);
     flow = std::move(next);
@@ -149,7 +141,7 @@ void WassersteinOne::start_from_coarse() {
     set_step(*flow, 1);
     coarse_.push_back(level_of(*flow, sources.back().layout(), iterations));
   }
-  refine(*flow, fine_);
+  fine_.start_from(*flow);
 }
 
 W1Result WassersteinOne::solve() {
@@ -158,11 +150,11 @@ W1Result WassersteinOne::solve() {
   if (!resumed_)
     start_from_coarse();
   else
-    from = PdhgPosition{.iterations = iterations_, .weight = std::sqrt(step_product) / tau_};
+    from = PdhgPosition{.iterations = iterations_, .weight = sigma_ / std::sqrt(step_product)};
   // A solve that had ended ends again.
   const bool ended = resumed_ && fine_.upper() - fine_.lower() <= parameters_.gap * fine_.upper();
   resumed_ = false;
-  Pdhg loop = engine(tau_, parameters_.gap, parameters_.max_iterations);
+  Pdhg loop = engine(sigma_, parameters_.gap, parameters_.max_iterations);
   loop.give_up = [&](const PdhgProgress& now) {
     iterations_ = now.iteration;
     result.stopped = monitor && monitor({iterations_, fine_.lower(), fine_.upper()});
@@ -175,21 +167,23 @@ W1Result WassersteinOne::solve() {
     result.reason = result.stopped ? StopReason::IterationLimit : report.reason;
   }
   result.iterations = iterations_;
-  result.lower = fine_.lower();
-  result.upper = result.distance = fine_.upper();
+  result.grid_upper = fine_.upper();
   result.levels = coarse_;
   result.levels.push_back(level_of(fine_, *layout_, iterations_));
-  result.gap = result.levels.back().gap;
-  // Without the rounding that many steps add up; what goes on later keeps its bits.
-  if (result.reason == StopReason::Converged && !ended) static_cast<void>(fine_.project());
-  result.continuum_upper = fine_.continuum_cost();
+  result.grid_gap = result.levels.back().gap;
+  const FluxCost cost = fine_.continuum_cost();
+  result.lower = fine_.lower();
+  result.upper = std::max(result.lower, cost.upper);  // of equal densities there is rounding left
+  result.gap = result.upper > 0 ? (result.upper - result.lower) / result.upper : 0;
+  result.distance = std::clamp(cost.value, result.lower, result.upper);
   const double scale = max_abs(fine_.divergence());
   result.divergence_error = scale > 0 ? fine_.divergence_error() / scale : 0;
   return result;
 }
 
 Field WassersteinOne::potential() {
-  Field phi = fine_.potential().clone();
+  Field phi(layout_);
+  fine_.cell_means(fine_.potential(), phi);
   if (fine_.slope() > 0)
     for (double& v : phi.owned()) v /= fine_.slope();
   return phi;
@@ -197,7 +191,7 @@ Field WassersteinOne::potential() {
 
 void WassersteinOne::restore(const State& state) {
   fine_.restore(state.bounds);
-  tau_ = state.tau;
+  sigma_ = state.sigma;
   iterations_ = state.iterations;
   coarse_ = state.coarse;
   resumed_ = true;

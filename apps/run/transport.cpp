@@ -58,9 +58,12 @@ void StaticTransport::setup(const Parameters& root, MPI_Comm comm, bool /*check_
   }
   const Parameters reference = root.table("reference", "distance to compare with, and figures to expect");
   reference_ = reference.real("distance", "known distance", std::nan(""), Range::nonnegative());
-  expected_.read(
-      reference,
-      {{"quantities", "distance"}, {"quantities", "lower"}, {"quantities", "upper"}, {"quantities", "gap"}, {"quantities", "continuum_upper"}});
+  expected_.read(reference, {{"quantities", "distance"},
+                             {"quantities", "lower"},
+                             {"quantities", "upper"},
+                             {"quantities", "gap"},
+                             {"quantities", "grid_upper"},
+                             {"quantities", "grid_gap"}});
 }
 
 Status StaticTransport::run(Run& run) {

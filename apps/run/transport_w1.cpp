@@ -51,26 +51,26 @@ void TransportW1::checkpoint(Run& run) {
   const WassersteinOne::State s = solver_.state();
   CheckpointData data;
   data.integers = {{"iterations", s.iterations}, {"checks", s.bounds.checks}};
-  data.reals = {{"upper", s.bounds.upper}, {"lower", s.bounds.lower}, {"slope", s.bounds.slope}, {"tau", s.tau}};
+  data.reals = {{"upper", s.bounds.upper}, {"lower", s.bounds.lower}, {"slope", s.bounds.slope}, {"sigma", s.sigma}};
   std::vector<double>& coarse = data.vectors["coarse"];
   for (const W1Level& l : s.coarse) {
     coarse.insert(coarse.end(), l.cells.begin(), l.cells.end());
     coarse.insert(coarse.end(), {static_cast<double>(l.iterations), l.gap});
   }
-  std::vector<NamedField> fields = all_levels("m", solver_.flux());
-  for (const NamedField& f : all_levels("p", solver_.dual_flux())) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels("mu", solver_.multiplier());
+  fields.push_back({"u", &solver_.iterate(), 0});
   fields.push_back({"phi", &solver_.mean_potential(), 0});
   run.save_checkpoint(fields, data);
 }
 
 void TransportW1::restore(const Checkpoint& c) {
-  c.load_levels("m", solver_.flux());
-  c.load_levels("p", solver_.dual_flux());
+  c.load_levels("mu", solver_.multiplier());
+  c.load("u", solver_.iterate());
   c.load("phi", solver_.mean_potential());
   WassersteinOne::State s;
   s.iterations = static_cast<int>(c.integer("iterations"));
   s.bounds = {c.real("upper"), c.real("lower"), c.real("slope"), static_cast<int>(c.integer("checks"))};
-  s.tau = c.real("tau");
+  s.sigma = c.real("sigma");
   const std::vector<double>& coarse = c.vector("coarse");
   for (std::size_t i = 0; i + 5 <= coarse.size(); i += 5) {
     const auto whole = [&](std::size_t k) { return static_cast<int>(coarse[i + k]); };
@@ -84,7 +84,8 @@ void TransportW1::save(Run& run) {
   const Field phi = solver_.potential();
   std::vector<Field> m = axis_fields(layout);
   const std::vector<std::string> names = axis_names("m", layout->dim());
-  for (int d = 0; d < layout->dim(); ++d) faces_to_cells(solver_.flux(), d, d, m[static_cast<std::size_t>(d)], 0);
+  Field& flux = solver_.flux();
+  for (int d = 0; d < layout->dim(); ++d) faces_to_cells(flux, d, d, m[static_cast<std::size_t>(d)], 0);
   for (const int time : {0, 1}) {
     std::vector<NamedField> out;
     for (const std::string& f : fields_) {
@@ -118,10 +119,11 @@ Status TransportW1::run(Run& run, TransportFigures& figures) {
   }
   figures = {result.distance, result.lower, result.upper, result.iterations};
   if (result.reason == StopReason::Diverged) return Status::Diverged;
-  if (!result.stopped) note(result.iterations, result.lower, result.upper);
+  if (!result.stopped) note(result.iterations, result.lower, result.grid_upper);
   checkpoint(run);
   nlohmann::ordered_json& r = run.report();
-  r["quantities"]["continuum_upper"] = result.continuum_upper;
+  r["quantities"]["grid_upper"] = result.grid_upper;
+  r["quantities"]["grid_gap"] = result.grid_gap;
   r["residuals"]["divergence"] = {{"relative", result.divergence_error}};
   for (const W1Level& level : result.levels) {
     std::vector<int> cells(level.cells.begin(), level.cells.begin() + initial_.layout().dim());
@@ -130,7 +132,8 @@ Status TransportW1::run(Run& run, TransportFigures& figures) {
   r["operator_passes"] = result.iterations;
   if (result.stopped) return Status::TimeLimit;
   save(run);
-  run.log().info("W1 = {:.9g}, certified to lie in [{:.9g}, {:.9g}]", result.distance, result.lower, result.upper);
+  run.log().info("W1 = {:.9g}, certified to lie in [{:.9g}, {:.9g}]; gap of the grid's problem {:.2e}", result.distance, result.lower, result.upper,
+                 result.grid_gap);
   return result.reason == StopReason::Converged ? Status::Converged : Status::IterationLimit;
 }
 

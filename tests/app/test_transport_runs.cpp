@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(a_run_that_is_lengthened_equals_the_straight_one) {
   const Json half = report(dir, "halves"), straight = report(dir, "straight");
   BOOST_TEST(half["status"] == "iteration_limit");
   BOOST_TEST(half["iterations"] == 20);
-  BOOST_TEST(half["quantities"]["gap"].get<double>() > 1e-4);
+  BOOST_TEST(half["quantities"]["grid_gap"].get<double>() > 1e-4);
   BOOST_TEST(solve(dir, plane, "halves", {"--restart"}, 2).code == 0);
   same_runs(dir + "/straight", dir + "/halves", {"rho", "phi", "m_x", "m_y"});
   const Json whole = report(dir, "halves");
@@ -132,13 +132,13 @@ BOOST_AUTO_TEST_CASE(a_run_that_is_lengthened_equals_the_straight_one) {
   BOOST_TEST(straight["levels"].size() == 2U);
   // The intervals that are certified are nested.
   BOOST_TEST(half["quantities"]["lower"].get<double>() <= straight["quantities"]["lower"].get<double>());
-  BOOST_TEST(half["quantities"]["upper"].get<double>() >= straight["quantities"]["upper"].get<double>());
+  BOOST_TEST(half["quantities"]["grid_upper"].get<double>() >= straight["quantities"]["grid_upper"].get<double>());
 }
 
 BOOST_AUTO_TEST_CASE(a_run_stopped_by_a_signal_goes_on_with_other_ranks) {
   const std::string dir = fresh_directory("transport_stop");
   // Checks at every iteration, and a checkpoint at each, so that the signal comes in time.
-  const Words slow{"--set", "solver.check_every=1", "--set", "solver.tolerance=1e-6"};
+  const Words slow{"--set", "solver.check_every=1", "--set", "solver.tolerance=1e-4"};
   Words writing = slow;
   writing.insert(writing.end(), {"--set", "output.checkpoint_seconds=0"});
   BOOST_TEST_REQUIRE(solve(dir, plane, "straight", slow).code == 0);
@@ -205,7 +205,8 @@ BOOST_AUTO_TEST_CASE(closed_forms_and_ground_norms) {
     BOOST_TEST(r["status"] == "converged");
     BOOST_TEST(q["lower"].get<double>() <= 1.5 * (1 + 1e-12));
     BOOST_TEST(q["upper"].get<double>() >= 1.5 * (1 - 1e-12));
-    BOOST_TEST(q["gap"].get<double>() <= 1e-4);
+    BOOST_TEST(q["gap"].get<double>() <= 1e-3);
+    BOOST_TEST(q["grid_gap"].get<double>() <= 1e-4);
     BOOST_TEST(r["errors"]["distance_relative"].get<double>() < 1e-4);
     BOOST_TEST(r["residuals"]["divergence"]["relative"].get<double>() < 1e-12);
   }

@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 
 #include "grids/reduce.hpp"
@@ -46,14 +47,49 @@ double noise(int a, int b, int seed) {
 
 W1Result w1(const Field& a, const Field& b, W1Parameters p = {}) { return WassersteinOne(a, b, p).solve(); }
 
-/// A certified interval around the exact value, of the gap asked for.
-void check(const W1Result& r, double exact, double gap, double slack = 1e-12) {
+/// A certified interval around the value in the continuum, no wider than `width`; the grid's problem solved to the gap asked for.
+void check(const W1Result& r, double exact, double gap, double width, double slack = 1e-12) {
   BOOST_TEST((r.reason == StopReason::Converged));
   BOOST_TEST(r.lower <= exact * (1 + slack));
   BOOST_TEST(r.upper >= exact * (1 - slack));
-  BOOST_TEST(r.gap <= gap);
-  BOOST_TEST(r.distance == r.upper);
+  BOOST_TEST(r.distance >= r.lower);
+  BOOST_TEST(r.distance <= r.upper);
+  BOOST_TEST(r.gap <= width);
+  BOOST_TEST(r.grid_gap <= gap);
   BOOST_TEST(r.divergence_error < 1e-11);
+}
+void check_grid(const W1Result& r, double exact) {
+  BOOST_TEST(r.lower <= exact * (1 + 1e-12));
+  BOOST_TEST(r.grid_upper >= exact * (1 - 1e-12));
+}
+
+/// F - G on a line of two densities on cells, at the upper ends of the cells, in units of the mass; `smooth` in the means (1, 4, 1) / 6 that the
+/// grid's problem sees.
+std::vector<double> distribution_difference(std::vector<double> f, std::vector<double> g, Boundary kind, bool smooth) {
+  const std::size_t n = f.size();
+  const double mass_f = std::accumulate(f.begin(), f.end(), 0.0), mass_g = std::accumulate(g.begin(), g.end(), 0.0);
+  std::vector<double> difference(n), out(n);
+  for (std::size_t i = 0; i < n; ++i) difference[i] = f[i] / mass_f - g[i] / mass_g;
+  double running = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t below = i > 0 ? i - 1 : kind == around ? n - 1 : 0, above = i + 1 < n ? i + 1 : kind == around ? 0 : n - 1;
+    out[i] = running += smooth ? (difference[below] + 4 * difference[i] + difference[above]) / 6 : difference[i];
+  }
+  return out;
+}
+double length_of(const std::vector<double>& gap, double centre, double length) {
+  double total = 0;
+  for (const double g : gap) total += std::fabs(g - centre);
+  return total * length / static_cast<double>(gap.size());
+}
+/// In the continuum F - G is linear on each cell: int |F - G - c| in closed form.
+double line_distance(const std::vector<double>& gap, double c, double length) {
+  double total = 0;
+  for (std::size_t i = 0; i < gap.size(); ++i) {
+    const double to = gap[i] - c, from = (i == 0 ? 0 : gap[i - 1]) - c;
+    total += from * to >= 0 ? std::fabs(from + to) / 2 : (from * from + to * to) / (2 * std::fabs(to - from));
+  }
+  return total * length / static_cast<double>(gap.size());
 }
 
 /// Exact minimum of sum |edge flow| * h over flows on the grid graph: successive shortest paths on unit supplies.
@@ -105,7 +141,7 @@ constexpr GroundNorm norms[] = {GroundNorm::L1, GroundNorm::L2, GroundNorm::Linf
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(divergence_is_minus_the_adjoint_of_the_gradient_and_projections_are_exact) {
+BOOST_AUTO_TEST_CASE(operators_are_adjoint_and_contract_and_fluxes_have_the_divergence) {
   struct Case {
     std::vector<int> cells;
     std::vector<Boundary> kinds;
@@ -120,97 +156,82 @@ BOOST_AUTO_TEST_CASE(divergence_is_minus_the_adjoint_of_the_gradient_and_project
     const LayoutPtr layout = box(c.cells, c.kinds, MPI_COMM_WORLD, {1.5, 2.0, 0.7});
     MinimalFlow flow(layout, GroundNorm::L2);
     const int dim = layout->dim();
-    Field u(layout), v(layout, dim), du(layout, dim), dv(layout);
+    Field u(layout), mu(layout, flow.multiplier().levels()), du(layout, mu.levels()), dmu(layout);
     const std::int64_t nx = layout->grid().cells(0), ny = layout->grid().cells(1);
+    double edges = 0;  // |D u|^2, by the difference along each axis where the place stands on its faces: |R D u| is not more
     for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
       const auto g = static_cast<int>(layout->global_offset() + i);
       u.level()[i] = noise(g, 0, 1) - 0.5;
       const int at[3] = {static_cast<int>(g % nx), static_cast<int>(g / nx % ny), static_cast<int>(g / nx / ny)};
-      for (int d = 0; d < dim; ++d) {
-        const bool on_wall = c.kinds[static_cast<std::size_t>(d)] == wall && at[d] == layout->grid().cells(d) - 1;
-        v.level(d)[i] = on_wall ? 0 : noise(g, d, 2) - 0.5;
+      for (unsigned s = 0; s < static_cast<unsigned>(flow.places()); ++s) {
+        bool on_wall = false;
+        for (int d = 0; d < dim; ++d)
+          on_wall |= (s >> d & 1) != 0 && c.kinds[static_cast<std::size_t>(d)] == wall && at[d] == layout->grid().cells(d) - 1;
+        for (int k = 0; k < dim; ++k) mu.level(flow.level_of(s, k))[i] = on_wall ? 0 : noise(g, 8 * k + static_cast<int>(s), 2) - 0.5;
       }
     }
     flow.apply_gradient(u, du);
-    flow.apply_divergence(v, dv);
-    double left = dot(dv, u), right = 0;
-    for (int d = 0; d < dim; ++d) right -= dot(v, du, d, d);
+    flow.apply_divergence(mu, dmu);
+    double right = 0, norm = 0;
+    for (int level = 0; level < mu.levels(); ++level) right -= dot(mu, du, level, level), norm += dot(du, du, level, level);
+    const double left = dot(dmu, u) * flow.places();
     BOOST_TEST(std::fabs(left - right) < 1e-11 * (1 + std::fabs(left)));
+    BOOST_TEST(std::fabs(left) > 1e-3);
+    for (int k = 0; k < dim; ++k) edges += dot(du, du, flow.level_of(1U << k, k), flow.level_of(1U << k, k));
+    BOOST_TEST(norm <= flow.places() * edges * (1 + 1e-12));
 
+    Field f = u.clone();
     const double mean = sum(u) / static_cast<double>(layout->grid().size());
-    for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) flow.divergence().level()[i] = u.level()[i] - mean;
-    for (int d = 0; d < dim; ++d) std::copy_n(v.level(d), layout->owned(), flow.flux().level(d));
-    (void)flow.project();
-    BOOST_TEST(flow.divergence_error() < 1e-12 * max_abs(dv));
-    // The least change: it is a gradient, orthogonal to what has no divergence. Projecting m again changes nothing.
-    const Field once = flow.flux().clone();
-    (void)flow.project();
-    double change = 0;
-    for (int d = 0; d < dim; ++d)
-      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) change = std::max(change, std::fabs(once.level(d)[i] - flow.flux().level(d)[i]));
-    BOOST_TEST(global_max(MPI_COMM_WORLD, change) < 1e-12);
-    double orthogonal = 0, norm = 0;  // <m' - m, m''> for a divergence-free m'': m' - v against the part of du that a zero source leaves of v
-    MinimalFlow leray(layout, GroundNorm::L2);
-    for (int d = 0; d < dim; ++d)
-      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) leray.flux().level(d)[i] = v.level(d)[i] + 0.3;
-    if (std::all_of(c.kinds.begin(), c.kinds.end(), [](Boundary b) { return b == around; }) || dim > 1) {
-      for (int d = 0; d < dim; ++d)
-        for (std::ptrdiff_t i = 0; i < layout->owned(); ++i)
-          if (v.level(d)[i] == 0) leray.flux().level(d)[i] = 0;
-      (void)leray.project();
-      for (int d = 0; d < dim; ++d)
-        for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
-          orthogonal += (once.level(d)[i] - v.level(d)[i]) * leray.flux().level(d)[i];
-          norm += std::fabs(leray.flux().level(d)[i]);
-        }
-      double both[2] = {orthogonal, norm};
-      MPI_Allreduce(MPI_IN_PLACE, both, 2, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
-      BOOST_TEST(both[1] > 0);
-      BOOST_TEST(std::fabs(both[0]) < 1e-11 * both[1]);
+    for (double& v : f.owned()) v -= mean;
+    flow.set_divergence(f);
+    flow.start();
+    BOOST_TEST(flow.divergence_error() < 1e-12);
+    for (int level = 0; level < mu.levels(); ++level) std::copy_n(mu.level(level), layout->owned(), flow.multiplier().level(level));
+    BOOST_TEST(flow.divergence_error() < 1e-12 * 40);
+    BOOST_TEST(flow.mean_flux() > 0.001);
+    // A linear function of slope 1 has that slope at every place away from walls, and its spline the means of the cells.
+    if (c.kinds[0] == wall && dim == 1) {
+      Field line(layout), means(layout);
+      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) line.level()[i] = static_cast<double>(layout->global_offset() + i) * 1.5 / 24;
+      flow.apply_gradient(line, du);
+      flow.cell_means(line, means);
+      for (std::ptrdiff_t i = 0; i < layout->owned(); ++i) {
+        const std::int64_t g = layout->global_offset() + i;
+        if (g == 0 || g == 23) continue;
+        for (int level = 0; level < 2; ++level) BOOST_TEST(std::fabs(du.level(level)[i] - 1) < 1e-12);
+        BOOST_TEST(std::fabs(means.level()[i] - line.level()[i]) < 1e-12);
+      }
     }
   }
 }
 
-// On a line W1 = sum |F - G| h; around a circle less by the best circulation: F - G minus its median.
+// On a line W1 = int |F - G|; around a circle less by the best circulation: F - G minus its median. The grid's problem sees the means of the
+// densities over the splines.
 BOOST_AUTO_TEST_CASE(lines_and_circles_by_distribution_functions) {
   const int n = 96;
+  const auto first = [](int i, int, int) { return 0.1 + noise(i, 0, 3); };
+  const auto second = [](int i, int, int) { return i > 60 ? 2.0 + noise(i, 1, 3) : 0.05; };
+  std::vector<double> f, g;
+  for (int i = 0; i < n; ++i) f.push_back(first(i, 0, 0)), g.push_back(second(i, 0, 0));
   for (const Boundary kind : {wall, around}) {
     const LayoutPtr layout = box({n}, {kind}, MPI_COMM_WORLD, {2.5});
-    const auto first = [](int i, int, int) { return 0.1 + noise(i, 0, 3); };
-    const auto second = [](int i, int, int) { return i > 60 ? 2.0 + noise(i, 1, 3) : 0.05; };
     const Field a = density(layout, first), b = density(layout, second);
-    std::vector<double> gap(static_cast<std::size_t>(n));
-    double mass_a = 0, mass_b = 0, running = 0;
-    for (int i = 0; i < n; ++i) mass_a += first(i, 0, 0), mass_b += second(i, 0, 0);
-    for (int i = 0; i < n; ++i) gap[static_cast<std::size_t>(i)] = running += first(i, 0, 0) / mass_a - second(i, 0, 0) / mass_b;
+    const std::vector<double> gap = distribution_difference(f, g, kind, false), seen = distribution_difference(f, g, kind, true);
     double centre = 0;
     if (kind == around) {
-      std::vector<double> sorted = gap;
+      std::vector<double> sorted = seen;
       std::sort(sorted.begin(), sorted.end());
       centre = sorted[static_cast<std::size_t>(n / 2)];
     }
-    double exact = 0;
-    for (const double g : gap) exact += std::fabs(g - centre) * 2.5 / n;
-    // In the continuum F - G is linear on each cell: int |F - G - c| in closed form, and the best c by ternary search.
-    const auto integral = [&](double c) {
-      double total = 0;
-      for (int i = 0; i < n; ++i) {
-        const double to = gap[static_cast<std::size_t>(i)] - c, from = (i == 0 ? 0 : gap[static_cast<std::size_t>(i - 1)]) - c;
-        total += from * to >= 0 ? std::fabs(from + to) / 2 : (from * from + to * to) / (2 * std::fabs(to - from));
-      }
-      return total * 2.5 / n;
-    };
-    double low = kind == wall ? 0 : -1, high = kind == wall ? 0 : 1;
+    double low = kind == wall ? 0 : -1, high = kind == wall ? 0 : 1;  // the best c by ternary search
     for (int k = 0; k < 100; ++k) {
       const double a1 = low + (high - low) / 3, a2 = high - (high - low) / 3;
-      integral(a1) < integral(a2) ? high = a2 : low = a1;
+      line_distance(gap, a1, 2.5) < line_distance(gap, a2, 2.5) ? high = a2 : low = a1;
     }
-    const double continuum = integral(low);
     for (const GroundNorm norm : norms) {
       const W1Result r = w1(a, b, {.norm = norm, .gap = 1e-6});
-      check(r, exact, 1e-6);
-      BOOST_TEST(r.continuum_upper >= continuum * (1 - 1e-9));
-      BOOST_TEST(r.continuum_upper <= continuum * 1.002);
+      check(r, line_distance(gap, low, 2.5), 1e-6, 1e-3, 1e-9);
+      check_grid(r, length_of(seen, centre, 2.5));
     }
   }
 }
@@ -219,26 +240,28 @@ BOOST_AUTO_TEST_CASE(lines_and_circles_by_distribution_functions) {
 BOOST_AUTO_TEST_CASE(products_reduce_to_lines) {
   const auto f = [](int i) { return 0.2 + std::sin(0.3 * i) * std::sin(0.3 * i); };
   const auto g = [](int i) { return 0.2 + (i < 10 ? 1.0 : 0.0); };
-  const auto exact = [&](int n) {
-    double a = 0, b = 0, running = 0, total = 0;
-    for (int i = 0; i < n; ++i) a += f(i), b += g(i);
-    for (int i = 0; i < n; ++i) total += std::fabs(running += f(i) / a - g(i) / b) / n;
-    return total;
+  const auto compare = [&](const W1Result& r, int n) {
+    std::vector<double> a, b;
+    for (int i = 0; i < n; ++i) a.push_back(f(i)), b.push_back(g(i));
+    check(r, line_distance(distribution_difference(a, b, wall, false), 0, 1), 1e-4, 4e-2);
+    check_grid(r, length_of(distribution_difference(a, b, wall, true), 0, 1));
   };
   for (const GroundNorm norm : norms) {
     const W1Parameters p{.norm = norm, .gap = 1e-4, .coarsest = 8};
     const LayoutPtr x = box({32, 24}, {wall, around}), y = box({24, 32}, {wall, wall}), z = box({8, 8, 16}, {around, wall, wall});
-    check(w1(density(x, [&](int i, int, int) { return f(i); }), density(x, [&](int i, int, int) { return g(i); }), p), exact(32), 1e-4);
-    check(w1(density(y, [&](int, int j, int) { return f(j); }), density(y, [&](int, int j, int) { return g(j); }), p), exact(32), 1e-4);
-    check(w1(density(z, [&](int, int, int k) { return f(k); }), density(z, [&](int, int, int k) { return g(k); }), p), exact(16), 1e-4);
+    compare(w1(density(x, [&](int i, int, int) { return f(i); }), density(x, [&](int i, int, int) { return g(i); }), p), 32);
+    compare(w1(density(y, [&](int, int j, int) { return f(j); }), density(y, [&](int, int j, int) { return g(j); }), p), 32);
+    compare(w1(density(z, [&](int, int, int k) { return f(k); }), density(z, [&](int, int, int k) { return g(k); }), p), 16);
   }
 }
 
-// With the ground norm l1 the discrete problem is a flow on the grid graph: exact values from a combinatorial algorithm. The bounds are certified:
-// they hold wherever the iteration stops.
-BOOST_AUTO_TEST_CASE(flows_on_the_grid_graph) {
+// With the ground norm l1 every flow on the grid graph is a flux between cells of no greater cost in the continuum: exact values from a combinatorial
+// algorithm bound W1 from above. The same densities on cells of half the size have the same W1: intervals must meet. The bounds are certified: they
+// hold wherever the iteration stops.
+BOOST_AUTO_TEST_CASE(flows_on_the_grid_graph_and_divided_cells) {
   const int nx = 8, ny = 12;
-  const LayoutPtr layout = box({nx, ny}, {wall, wall}, MPI_COMM_WORLD, {8, 12});
+  const LayoutPtr layout = box({nx, ny}, {wall, wall}, MPI_COMM_WORLD, {8, 12}),
+                  divided = box({2 * nx, 2 * ny}, {wall, wall}, MPI_COMM_WORLD, {8, 12});
   for (int seed = 1; seed <= 3; ++seed) {
     std::vector<int> a(nx * ny), b(nx * ny), supply(nx * ny);
     for (int k = 0; k < 40; ++k) {
@@ -246,53 +269,59 @@ BOOST_AUTO_TEST_CASE(flows_on_the_grid_graph) {
       ++b[static_cast<std::size_t>(noise(k, seed, 5) * nx * ny)];
     }
     for (std::size_t i = 0; i < supply.size(); ++i) supply[i] = a[i] - b[i];
-    const double exact = graph_distance(nx, ny, supply) / 40;
-    const Field from = density(layout, [&](int i, int j, int) { return a[static_cast<std::size_t>(i + nx * j)]; });
-    const Field to = density(layout, [&](int i, int j, int) { return b[static_cast<std::size_t>(i + nx * j)]; });
-    for (const int coarsest : {0, 4}) check(w1(from, to, {.norm = GroundNorm::L1, .gap = 1e-4, .coarsest = coarsest}), exact, 1e-4);
+    const double graph = graph_distance(nx, ny, supply) / 40;
+    const auto field = [&](const LayoutPtr& l, const std::vector<int>& count, int parts) {
+      return density(l, [&](int i, int j, int) { return count[static_cast<std::size_t>(i / parts + nx * (j / parts))]; });
+    };
+    const Field from = field(layout, a, 1), to = field(layout, b, 1);
+    const W1Result best = w1(from, to, {.norm = GroundNorm::L1, .gap = 1e-4, .coarsest = 4});
+    const W1Result fine = w1(field(divided, a, 2), field(divided, b, 2), {.norm = GroundNorm::L1, .gap = 1e-4, .coarsest = 4});
+    BOOST_TEST(best.lower <= graph);
+    BOOST_TEST(fine.lower <= graph);
+    BOOST_TEST(fine.lower <= best.upper);
+    BOOST_TEST(best.lower <= fine.upper);
+    BOOST_TEST(fine.gap < 0.6 * best.gap);
     for (const int limit : {1, 3, 20}) {
       const W1Result r = w1(from, to, {.norm = GroundNorm::L1, .gap = 1e-9, .max_iterations = limit, .check_every = 1, .coarsest = 0});
       BOOST_TEST((r.reason == StopReason::IterationLimit));
       BOOST_TEST(r.iterations == limit);
-      BOOST_TEST(r.lower <= exact);
-      BOOST_TEST(r.upper >= exact * (1 - 1e-12));
-      BOOST_TEST(r.gap > 1e-9);
+      BOOST_TEST(r.lower <= fine.upper);
+      BOOST_TEST(r.upper >= fine.lower);
+      BOOST_TEST(r.grid_upper >= best.lower);
+      BOOST_TEST(r.grid_gap > 1e-9);
     }
   }
 }
 
-// W1 of a translate is the norm of the shift. Linear functions of slope 1 have differences of slope 1, so that the discrete value is never less;
-// along axes, and in l1, it is the same.
+// W1 of a translate is the norm of the shift, whichever way it goes.
 BOOST_AUTO_TEST_CASE(translations) {
-  const auto bump = [](int n, double h) { return [n, h](int i, int c) { return std::exp(-std::pow((i + 0.5 - c) * h / 0.08, 2) / 2) + 0 * n; }; };
   const int n = 64;
   const LayoutPtr plane = box({n, n}, {wall, wall});
-  const auto g = bump(n, 1.0 / n);
+  const auto g = [n](int i, int c) { return std::exp(-std::pow((i + 0.5 - c) / n / 0.08, 2) / 2); };
   const auto at = [&](const LayoutPtr& layout, int cx, int cy) {
     // cut off at equal places, so that one is the translate of the other
     return density(layout, [&](int i, int j, int) { return std::abs(i - cx) < 16 && std::abs(j - cy) < 16 ? g(i, cx) * g(j, cy) : 0.0; });
   };
-  const Field start = at(plane, 20, 20), right = at(plane, 40, 20), diagonal = at(plane, 40, 44);
-  for (const GroundNorm norm : norms) check(w1(start, right, {.norm = norm}), 20.0 / n, 1e-4);
-  check(w1(start, diagonal, {.norm = GroundNorm::L1}), 44.0 / n, 1e-4);
-  const W1Result l2 = w1(start, diagonal), linf = w1(start, diagonal, {.norm = GroundNorm::Linf});
-  const double straight = std::hypot(20.0, 24.0) / n;
-  BOOST_TEST(l2.gap <= 1e-4);
-  BOOST_TEST(l2.upper >= straight);
-  BOOST_TEST(l2.lower <= 1.01 * straight);
-  BOOST_TEST(l2.continuum_upper >= straight);
-  BOOST_TEST(l2.continuum_upper - straight < 0.5 * (l2.upper - straight));
-  BOOST_TEST(linf.gap <= 1e-4);
-  BOOST_TEST(linf.upper >= 24.0 / n);
-  BOOST_TEST(linf.lower <= 1.05 * 24.0 / n);
+  const Field start = at(plane, 20, 20), right = at(plane, 40, 20), diagonal = at(plane, 40, 44), down = at(plane, 44, 20), up = at(plane, 20, 44);
+  for (const GroundNorm norm : norms) {
+    check(w1(start, right, {.norm = norm}), 20.0 / n, 1e-4, 3e-3);
+    const double skew = norm == GroundNorm::L1 ? 44.0 / n : norm == GroundNorm::L2 ? std::hypot(20.0, 24.0) / n : 24.0 / n;
+    const double across = norm == GroundNorm::L1 ? 48.0 / n : norm == GroundNorm::L2 ? std::hypot(24.0, 24.0) / n : 24.0 / n;
+    const W1Result there = w1(start, diagonal, {.norm = norm}), falling = w1(up, down, {.norm = norm});
+    check(there, skew, 1e-4, 5e-3);
+    check(falling, across, 1e-4, 5e-3);
+    BOOST_TEST(std::fabs(there.distance / skew - 1) < 1e-3);
+    // In linf every path but the straight one is longer: jumps along its way cost the first order.
+    BOOST_TEST(std::fabs(falling.distance / across - 1) < (norm == GroundNorm::Linf ? 5e-3 : 5e-4));
+  }
   // Around a periodic axis the short way is taken.
   const LayoutPtr torus = box({n, n}, {around, wall});
   const Field left = density(torus, [&](int i, int j, int) { return i < 8 && std::abs(j - 30) < 9 ? 1.0 : 0.0; });
   const Field far = density(torus, [&](int i, int j, int) { return i >= n - 8 && std::abs(j - 30) < 9 ? 1.0 : 0.0; });
-  check(w1(left, far), 8.0 / n, 1e-4);
+  check(w1(left, far), 8.0 / n, 1e-4, 2e-2);
 }
 
-// The Gaussians of many papers: 0.05 wide, from (0.3, 0.3) to (0.7, 0.7): W1 = 0.5656854249; in space 0.6928203230.
+// The Gaussians of many papers: 0.05 wide, from (0.3, 0.3) to (0.7, 0.7): W1 = 0.5656854249; in space 0.6928203230. Second order.
 BOOST_AUTO_TEST_CASE(gaussians) {
   const auto gauss = [](const LayoutPtr& layout, double c) {
     return density(layout, [&](int i, int j, int k) {
@@ -300,26 +329,22 @@ BOOST_AUTO_TEST_CASE(gaussians) {
       return std::exp(-(x * x + y * y + z * z) / (2 * 0.05 * 0.05));
     });
   };
-  double error = 1;
-  for (const int n : {64, 128}) {
+  double error = 1, width = 1;
+  for (const int n : {32, 64}) {
     const LayoutPtr layout = box({n, n}, {wall, wall});
-    const W1Result r = w1(gauss(layout, 0.3), gauss(layout, 0.7), {.gap = 5e-4});
-    BOOST_TEST(r.gap <= 5e-4);
-    BOOST_TEST(r.iterations <= 200);
-    const double now = r.upper / 0.5656854249 - 1, continuum = r.continuum_upper / 0.5656854249 - 1;
-    BOOST_TEST(continuum > -1e-6);
-    BOOST_TEST(continuum < (n == 64 ? 2.5e-3 : 7e-4));
-    BOOST_TEST(now > -1e-6);
-    BOOST_TEST(now < (n == 64 ? 8e-3 : 2e-3));
-    BOOST_TEST(now < 0.45 * error);
-    error = now;
+    const W1Result r = w1(gauss(layout, 0.3), gauss(layout, 0.7), {.gap = 5e-5});
+    check(r, 0.5656854249, 5e-5, n == 32 ? 1.5e-3 : 2e-4);
+    const double now = r.distance / 0.5656854249 - 1;
+    BOOST_TEST(std::fabs(now) < 0.25 * error);
+    BOOST_TEST(r.gap < 0.25 * width);
+    error = std::fabs(now);
+    width = r.gap;
   }
+  BOOST_TEST(error < 1e-4);
   const LayoutPtr space = box({32, 32, 32}, {wall, wall, wall});
   const W1Result r = w1(gauss(space, 0.3), gauss(space, 0.7), {.gap = 2e-3, .coarsest = 16});
-  BOOST_TEST(r.gap <= 2e-3);
-  BOOST_TEST(std::fabs(r.upper / 0.6928203230 - 1) < 0.03);
-  BOOST_TEST(r.continuum_upper / 0.6928203230 > 1 - 1e-6);
-  BOOST_TEST(r.continuum_upper < r.upper);
+  check(r, 0.6928203230, 2e-3, 5e-3);
+  BOOST_TEST(std::fabs(r.distance / 0.6928203230 - 1) < 3e-3);
 }
 
 // Uniform discs and balls of one centre: W1 = difference of the mean radii: (2/3) (R - r) = 2/15 and (3/4) (R - r) = 0.15.
@@ -342,15 +367,17 @@ BOOST_AUTO_TEST_CASE(concentric_discs_and_balls) {
   };
   const LayoutPtr plane = box({128, 128}, {wall, around}), space = box({32, 32, 32}, {wall, wall, wall});
   const W1Result disc = w1(ball(plane, 0.1), ball(plane, 0.3), {.gap = 1e-3});
-  BOOST_TEST(disc.gap <= 1e-3);
-  BOOST_TEST(std::fabs(disc.upper - 2.0 / 15) < 0.01 * 2 / 15);
+  BOOST_TEST(disc.grid_gap <= 1e-3);
+  BOOST_TEST(disc.gap <= 1e-2);
+  BOOST_TEST(std::fabs(disc.distance - 2.0 / 15) < 2e-3 * 2 / 15);
   const W1Result sphere = w1(ball(space, 0.1), ball(space, 0.3), {.gap = 2e-3, .coarsest = 16});
-  BOOST_TEST(sphere.gap <= 2e-3);
-  BOOST_TEST(std::fabs(sphere.upper - 0.15) < 0.04 * 0.15);
+  BOOST_TEST(sphere.grid_gap <= 2e-3);
+  BOOST_TEST(std::fabs(sphere.distance - 0.15) < 0.01 * 0.15);
 }
 
-// What is returned proves the bounds: div m = source - target, cost(m) = upper; |D phi|_* <= 1 and int phi (target - source) is a lower bound too.
-// And the answer knows nothing of the ranks, of mass or length units.
+// What is returned proves the bounds: int phi (target - source) is a lower bound, where the means of a function of slope 1 over any two cells differ
+// by no more than the cells' distance; m costs what `upper` says and moves source to target. And the answer knows nothing of the ranks, of mass or
+// length units.
 BOOST_AUTO_TEST_CASE(certificates_ranks_and_units) {
   const auto f = [](int i, int j, int) { return 0.1 + noise(i / 3, j / 3, 6); };
   const auto g = [](int i, int j, int) { return 0.1 + (i + j > 40 ? 1.0 : 0.0); };
@@ -362,36 +389,35 @@ BOOST_AUTO_TEST_CASE(certificates_ranks_and_units) {
     const W1Result r = solver.solve();
     BOOST_TEST((r.reason == StopReason::Converged));
     BOOST_TEST(r.levels.size() == 2U);
-    MinimalFlow operators(layout, norm);
-    Field phi = solver.potential(), slope(layout, 2), divergence(layout);
-    operators.apply_gradient(phi, slope);
-    operators.apply_divergence(solver.flux(), divergence);
-    double steepest = 0, worst = 0;
-    const auto sums = sum_rows<2>(*layout, [&](std::ptrdiff_t offset, int n) {
-      std::array<double, 2> s{};
-      for (std::ptrdiff_t i = offset; i < offset + n; ++i) {
-        const double sx = std::fabs(slope.level(0)[i]), sy = std::fabs(slope.level(1)[i]), mx = std::fabs(solver.flux().level(0)[i]),
-                     my = std::fabs(solver.flux().level(1)[i]);
-        steepest = std::max(steepest, norm == GroundNorm::L1 ? std::max(sx, sy) : norm == GroundNorm::L2 ? std::hypot(sx, sy) : sx + sy);
-        worst = std::max(worst, std::fabs(divergence.level()[i] - a.level()[i] + b.level()[i]));
-        s[0] += norm == GroundNorm::L1 ? mx + my : norm == GroundNorm::L2 ? std::hypot(mx, my) : std::max(mx, my);
-        s[1] += phi.level()[i] * (b.level()[i] - a.level()[i]);
+    const Field phi = solver.potential();
+    const double value = (dot(phi, b) - dot(phi, a)) * layout->grid().cell_volume();
+    BOOST_TEST(value <= r.lower * (1 + 1e-12));
+    BOOST_TEST(value > 0.99 * r.lower);
+    std::vector<double> all(32 * 32);
+    std::copy_n(phi.level(), layout->owned(), all.data() + layout->global_offset());
+    MPI_Allreduce(MPI_IN_PLACE, all.data(), static_cast<int>(all.size()), MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    double worst = -1;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j) {
+        const double x = std::abs(static_cast<int>(i % 32) - static_cast<int>(j % 32)) / 32.0,
+                     up = std::abs(static_cast<int>(i / 32) - static_cast<int>(j / 32));
+        const double y = std::min(up, 32 - up) / 32;
+        const double distance = norm == GroundNorm::L1 ? x + y : norm == GroundNorm::L2 ? std::hypot(x, y) : std::max(x, y);
+        worst = std::max(worst, std::fabs(all[i] - all[j]) - distance);
       }
-      return s;
-    });
-    const double cell = layout->grid().cell_volume();
-    BOOST_TEST(global_max(MPI_COMM_WORLD, steepest) <= 1 + 1e-12);
-    BOOST_TEST(global_max(MPI_COMM_WORLD, worst) < 1e-10);
-    BOOST_TEST(std::fabs(sums[0] * cell - r.upper) < 1e-3 * r.upper);  // upper is the best of all checks
-    BOOST_TEST(sums[0] * cell >= r.upper * (1 - 1e-10));
-    BOOST_TEST(sums[1] * cell <= r.lower * (1 + 1e-10));
-    BOOST_TEST(sums[1] * cell > 0.99 * r.lower);
+    BOOST_TEST(worst <= 1e-12);
+    BOOST_TEST(worst > -1e-2);
+    const FluxCost cost = flux_cost(solver.flux(), norm);
+    BOOST_TEST(cost.upper == r.upper);
+    BOOST_TEST(std::fabs(cost.value / cost.upper - 1) < 1e-3);
+    BOOST_TEST(r.divergence_error < 1e-12);
 
     const LayoutPtr alone = box({32, 32}, {wall, around}, MPI_COMM_SELF);
     const W1Result single = w1(density(alone, f), density(alone, g), p);
     BOOST_TEST(single.upper == r.upper);
     BOOST_TEST(single.lower == r.lower);
-    BOOST_TEST(single.continuum_upper == r.continuum_upper);
+    BOOST_TEST(single.distance == r.distance);
+    BOOST_TEST(single.grid_upper == r.grid_upper);
     BOOST_TEST(single.iterations == r.iterations);
 
     const LayoutPtr large = box({32, 32}, {wall, around}, MPI_COMM_WORLD, {1000, 1000});
@@ -433,8 +459,8 @@ BOOST_AUTO_TEST_CASE(a_stopped_solve_goes_on_as_if_it_had_not_stopped) {
   const auto copy = [](const Field& from, Field& to) {
     for (int k = 0; k < from.levels(); ++k) std::copy_n(from.level(k), from.layout().owned(), to.level(k));
   };
-  copy(first.flux(), second.flux());
-  copy(first.dual_flux(), second.dual_flux());
+  copy(first.iterate(), second.iterate());
+  copy(first.multiplier(), second.multiplier());
   copy(first.mean_potential(), second.mean_potential());
   second.restore(first.state());
   second.monitor = [](const W1Progress& now) { return now.iteration == 20; };  // not asked there again
@@ -443,6 +469,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_solve_goes_on_as_if_it_had_not_stopped) {
   BOOST_TEST(rest.iterations == whole.iterations);
   BOOST_TEST(rest.upper == whole.upper);
   BOOST_TEST(rest.lower == whole.lower);
+  BOOST_TEST(rest.distance == whole.distance);
   BOOST_TEST(std::memcmp(second.flux().level(), straight.flux().level(), sizeof(double) * static_cast<std::size_t>(layout->owned())) == 0);
   const Field phi = second.potential(), expected = straight.potential();
   BOOST_TEST(std::memcmp(phi.level(), expected.level(), sizeof(double) * static_cast<std::size_t>(layout->owned())) == 0);
