@@ -260,29 +260,42 @@ void HjSaddlePoint::adjoint_row(const Dual& y, const RowPoints& p, int r, double
 }
 
 void HjSaddlePoint::add_operator_row(const Field& x, const double* before, int level, int r, double s0, double sm, double* u0, double* const* u) {
-  const RowPoints p = problem_.row(r, level);
-  const int n = p.n;
+  add_operator_row(x, before, problem_.row(r, level), r, s0, sm, u0, u, u0, u);
+}
+
+void HjSaddlePoint::add_operator_row(const Field& x, const double* before, const RowPoints& p, int r, double s0, double sm, const double* base0,
+                                     const double* const* base, double* u0, double* const* u) {
+  const int n = p.n, level = p.level;
   near_->load(x.level(level), r);
   const double* here = near_->at(0, 0);
   const double rate = s0 / problem_.dt;
-  if (before)
-    for (int i = 0; i < n; ++i) u0[i] += rate * (here[i] - before[p.offset + i]);
-  else
-    for (int i = 0; i < n; ++i) u0[i] += rate * here[i];
+  // Results stand where the bases do, or in other rows.
+  if (before) {
+    const double* old = before + p.offset;
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) u0[i] = base0[i] + rate * (here[i] - old[i]);
+  } else {
+#pragma GCC ivdep
+    for (int i = 0; i < n; ++i) u0[i] = base0[i] + rate * here[i];
+  }
   for (int d = 0; d < dim_; ++d) {
     const double h = layout_->grid().spacing(d);
     const double *above = near_->at(d, 1), *mid = near_->at(d, 0), *below = near_->at(d, -1);
     if (upwind_) {
+      const double *up0 = base[2 * d], *down0 = base[2 * d + 1];
       double *up = u[2 * d], *down = u[2 * d + 1];
       const double w = sm / h;
+#pragma GCC ivdep
       for (int i = 0; i < n; ++i) {
-        up[i] += w * (above[i] - mid[i]);
-        down[i] += w * (mid[i] - below[i]);
+        up[i] = up0[i] + w * (above[i] - mid[i]);
+        down[i] = down0[i] + w * (mid[i] - below[i]);
       }
     } else {
+      const double* q0 = base[d];
       double* q = u[d];
       const double w = sm / (2 * h);
-      for (int i = 0; i < n; ++i) q[i] += w * (above[i] - below[i]);
+#pragma GCC ivdep
+      for (int i = 0; i < n; ++i) q[i] = q0[i] + w * (above[i] - below[i]);
     }
     if (plain_) continue;
     const double nu = s0 * problem_.viscosity(d) / (h * h);
@@ -354,10 +367,6 @@ double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
       const int n = p.n;
       double* rho = rho_.level(k) + p.offset;
       for (int j = 0; j < slots_; ++j) m[index(j)] = m_[index(j)].level(k) + p.offset;
-      if (keep) {
-        std::copy_n(rho, n, u[0]);
-        for (int j = 0; j < slots_; ++j) std::copy_n(m[index(j)], n, u[index(j + 1)]);
-      }
       if (dim_ > 1) {
         prefetch_row(rho + n, n);
         for (int j = 0; j < slots_; ++j) prefetch_row(m[index(j)] + n, n);
@@ -366,17 +375,21 @@ double HjSaddlePoint::dual_step(double sigma, double relaxation, bool measure) {
       }
       double* u0 = keep ? u[0] : rho;
       double* const* um = keep ? u.data() + 1 : m.data();
+      const double* base = rho;
       if (const Tabulated& f = problem_.potential; !f.is_constant()) {
         const double* v = f.row(p);
-        for (int i = 0; i < n; ++i) u0[i] += sigma * v[i];
+        for (int i = 0; i < n; ++i) u0[i] = rho[i] + sigma * v[i];
+        base = u0;
       } else if (f.value() != 0) {
-        for (int i = 0; i < n; ++i) u0[i] += sigma * f.value();
+        for (int i = 0; i < n; ++i) u0[i] = rho[i] + sigma * f.value();
+        base = u0;
       }
       if (terms_.gradient) {
         const double* g = terms_.gradient->level(k) + p.offset;
-        for (int i = 0; i < n; ++i) u0[i] -= sigma * g[i];
+        for (int i = 0; i < n; ++i) u0[i] = base[i] - sigma * g[i];
+        base = u0;
       }
-      add_operator_row(work_, before, k, r, sigma, sigma_m, u0, um);
+      add_operator_row(work_, before, p, r, sigma, sigma_m, base, m.data(), u0, um);
       problem_.kinetic->prox(p, sigma, sigma_m, u0, um);
       if (!keep) continue;
       if (measure) {

@@ -113,6 +113,9 @@ class HjSaddlePoint final : public SaddlePoint {
     const Field* m;  ///< first of slots
   };
   void exchange_dual(Field& rho, std::vector<Field>& m);
+  /// Like the public one, but onto u0 and u from base0 and base, which may be the same rows.
+  void add_operator_row(const Field& x, const double* before, const RowPoints& p, int r, double s0, double sm, const double* base0,
+                        const double* const* base, double* u0, double* const* u);
   /// out = K^T y on a row (all terms; owned rows; ghosts up to date).
   void adjoint_row(const Dual& y, const RowPoints& p, int r, double* out);
   /// out = c - K^T y on a row.
