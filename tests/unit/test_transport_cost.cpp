@@ -205,7 +205,7 @@ void check_prox(const Model& model, double tolerance = 1e-7) {
       auto w = u;
       for (auto& row : u) rows.push_back(row.data());
       set.cost.prox(p, steps.sigma_rho, steps.sigma_m, u0.data(), rows.data(), steps.terminal);
-      for (std::size_t i = 0; i < n; i += 19) {
+      for (std::size_t i = 0; i < n; i += 13) {
         const Sample& s = samples[i];
         std::array<Real, 7> m{};
         const Real rho = best_density(model, s, m);
