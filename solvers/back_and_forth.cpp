@@ -10,6 +10,7 @@
 #include "grids/axis_swap.hpp"
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
+#include "solvers/grid_transfer.hpp"
 #include "solvers/rearrangement.hpp"
 
 namespace wasserflow {
@@ -116,7 +117,8 @@ struct BackAndForth::State {
   BackAndForthParameters parameters;
   AscentLevels grids;
   double mass = 1;
-  std::unique_ptr<SwappedRearrangement> swapped;  ///< made when it is first needed
+  std::unique_ptr<SwappedRearrangement> swapped;  ///< made when it is first needed on a grid
+  LayoutPtr swapped_for;
   W2Position at;
   bool resumed = false;  ///< `at` was restored
   std::function<bool(const W2Progress&)> monitor;
@@ -125,11 +127,13 @@ struct BackAndForth::State {
   void start(AscentLevel& level, bool from_moments) const;
   /// Levels on which both starts are tried: a small part of the work.
   std::size_t tried_levels() const {
-    const std::int64_t most = std::max<std::int64_t>(4096, grids.levels.back().layout->grid().size() / 64);
+    const std::int64_t most = std::max<std::int64_t>(4096, grids.levels[first_bounded()].layout->grid().size() / 64);
     std::size_t n = 0;
-    while (n + 1 < grids.levels.size() && grids.levels[n].layout->grid().size() <= most) ++n;
+    while (n < first_bounded() && grids.levels[n].layout->grid().size() <= most) ++n;
     return n;
   }
+  std::size_t reached = 0;  ///< level of the answer
+  std::size_t first_bounded() const { return grids.levels.size() - 1 - static_cast<std::size_t>(grids.divided); }
   std::size_t level() const { return grids.levels.size() - 1 - static_cast<std::size_t>(at.coarsening); }
   /// On the levels that are not tried there are positions to go on from.
   void ascend(std::size_t level, W2Result& result, bool tried);
@@ -172,10 +176,14 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   if (std::fabs(mass - other) > 1e-10 * mass)
     throw InputError(fmt::format("the densities have the masses {:.10g} and {:.10g}: no plan joins them", mass, other));
   s.mass = mass;
-  AscentLevel& finest = s.grids.finest();
-  for (std::ptrdiff_t i = 0; i < finest.layout->owned(); ++i) {
-    finest.rho0.level()[i] = rho0.level()[i] / mass;
-    finest.rho1.level()[i] = rho1.level()[i] / other;
+  AscentLevel &finest = s.grids.finest(), &given = s.grids.given();
+  for (std::ptrdiff_t i = 0; i < given.layout->owned(); ++i) {
+    given.rho0.level()[i] = rho0.level()[i] / mass;
+    given.rho1.level()[i] = rho1.level()[i] / other;
+  }
+  for (AscentLevel* level = &given; level != &finest; ++level) {
+    divide_cells(level->rho0, 0, level[1].rho0, 0);
+    divide_cells(level->rho1, 0, level[1].rho1, 0);
   }
   s.grids.restrict_down(&AscentLevel::rho0);
   s.grids.restrict_down(&AscentLevel::rho1);
@@ -187,14 +195,21 @@ W2Result BackAndForth::solve(const Field& rho0, const Field& rho1) {
   const std::size_t first = s.resumed ? s.level() : s.climb(result);
   for (std::size_t l = first; l < levels.size(); ++l) {
     s.ascend(l, result, false);
-    if (result.stopped) break;
+    s.reached = l;
+    // Cells are divided only where iterations on larger ones are of no more use.
+    if (result.stopped || (l >= s.first_bounded() && !result.exhausted)) break;
     if (l + 1 < levels.size()) s.grids.finer[l].apply(levels[l].phi, levels[l + 1].phi);
+  }
+  AscentLevel& answer = levels[s.reached];
+  if (!result.stopped && &answer != &given) {
+    for (AscentLevel* level = &answer; level != &given; --level) restrict_cells(level->phi, 0, level[-1].phi, 0);
+    given.begin();
   }
   // Where the map jumps the upper bound may be loose, the lower one is not.
   result.squared = std::max(0.0, result.lower + 0.5 * std::min(result.upper - result.lower, s.parameters.tolerance * result.upper));
   result.distance = std::sqrt(result.squared);
   result.residuals = {{"duality_gap", result.upper - result.lower, result.upper},
-                      {"marginal", result.marginal_error, finest.dual_norm(finest.rho1, &finest.rho0)}};
+                      {"marginal", result.marginal_error, answer.dual_norm(answer.rho1, &answer.rho0)}};
   return result;
 }
 
@@ -224,8 +239,9 @@ std::size_t BackAndForth::State::climb(W2Result& result) {
 
 void BackAndForth::State::ascend(std::size_t l, W2Result& result, bool tried) {
   AscentLevel& level = grids.levels[l];
-  const bool last = l + 1 == grids.levels.size();
-  const int max_iterations = last ? parameters.max_iterations : parameters.level_iterations;
+  // Divided cells are for those who need them: the tolerance may be met before.
+  const bool bounded = l >= first_bounded();
+  const int max_iterations = bounded ? parameters.max_iterations : parameters.level_iterations;
   level.sigma = parameters.first_step / std::max(max_abs(level.rho0), max_abs(level.rho1));
   level.largest_sigma = 1.5 * level.sigma;
   bool measured = std::exchange(resumed, false);  // the check of a position has been made
@@ -240,15 +256,16 @@ void BackAndForth::State::ascend(std::size_t l, W2Result& result, bool tried) {
     at = {static_cast<int>(grids.levels.size() - 1 - l)};
   }
   double before = at.before;
+  result.exhausted = false;
   for (int it = at.iterations;; ++it) {
-    if (last) result.iterations = it;
+    if (bounded) result.iterations = it;
     if (!std::isfinite(level.value)) {
       result.reason = StopReason::Diverged;
       return;
     }
     if (it % parameters.check_every == 0 || it == max_iterations) {
       bool ended = false;
-      if (last) {
+      if (bounded) {
         if (!measured) {
           bounds(level, result);
           ended = monitor && monitor({it, result.lower, result.upper, result.marginal_error});
@@ -259,7 +276,10 @@ void BackAndForth::State::ascend(std::size_t l, W2Result& result, bool tried) {
         }
       }
       // No prospect of reaching the tolerance soon.
-      if (it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) ended = true;
+      if (!ended && it > 0 && level.value - before <= 0.02 * parameters.tolerance * std::fabs(level.value)) {
+        ended = true;
+        result.exhausted = bounded;
+      }
       at.before = before;
       before = std::max(before, level.value);
       at.iterations = it;
@@ -293,7 +313,10 @@ void BackAndForth::State::bounds(AscentLevel& level, W2Result& result) {
   if (layout.dim() > 1 && layout.grid().cells(0) >= layout.ranks() &&
       2 * plan.cost + completion - 2 * lower > parameters.tolerance * (2 * plan.cost + completion)) {
     // Where the map jumps along one axis it is better to begin with another one.
-    if (!swapped) swapped = std::make_unique<SwappedRearrangement>(level.layout);
+    if (swapped_for != level.layout) {
+      swapped = std::make_unique<SwappedRearrangement>(level.layout);
+      swapped_for = level.layout;
+    }
     const Rearrangement other = swapped->measure(level.pushed, level.rho1, level.origins);
     completion = std::min(completion, 2 * other.turn + other.square);
   }
@@ -320,14 +343,20 @@ void BackAndForth::restore(const W2Position& position) {
   state_->resumed = true;
 }
 
-const Field& BackAndForth::phi() const { return state_->grids.finest().phi; }
-const Field& BackAndForth::psi() const { return state_->grids.finest().psi; }
+const Field& BackAndForth::phi() const { return state_->grids.given().phi; }
+const Field& BackAndForth::psi() const { return state_->grids.given().psi; }
 
-void BackAndForth::map(std::vector<Field>& T) { gradient_map(state_->grids.finest().phi, 1, T); }
+void BackAndForth::map(std::vector<Field>& T) { gradient_map(state_->grids.given().phi, 1, T); }
 
 void BackAndForth::geodesic(double t, Field& rho) {
-  AscentLevel& level = state_->grids.finest();
-  level.pushforward.apply(level.phi, level.rho0, t, rho);
+  AscentLevel &level = state_->grids.levels[state_->reached], &given = state_->grids.given();
+  if (&level == &given) {
+    level.pushforward.apply(level.phi, level.rho0, t, rho);
+  } else {
+    level.pushforward.apply(level.phi, level.rho0, t, level.spare);
+    for (AscentLevel* l = &level; l != &given; --l) restrict_cells(l->spare, 0, l[-1].spare, 0);
+    std::copy_n(given.spare.level(), given.layout->owned(), rho.level());
+  }
   for (double& v : rho.owned()) v *= state_->mass;
 }
 

@@ -11,24 +11,28 @@
 
 namespace wasserflow {
 
-/// All figures belong to the point masses that the cells carry at their centres, W2 of which differs from that of the densities by at most half the
-/// cells' diagonals (in smooth cases by O(h^2)).
+/// All figures belong to the point masses that the cells of the last grid (BackAndForthParameters::divisions) carry at their centres. W2 of the
+/// densities that are constant on cells is not more than theirs, for a plan of point masses moves uniform cells as well, and in smooth cases less by
+/// O(h^2): `upper` bounds it too.
 struct [[nodiscard]] W2Result {
-  StopReason reason = StopReason::IterationLimit;  ///< also when the dual value no longer grows and the gap is above its tolerance
-  double distance = 0;                             ///< W2, the root of `squared`
-  double squared = 0;                              ///< the middle of the bounds, but at most tolerance / 2 (relatively) above the lower one
+  StopReason reason = StopReason::IterationLimit;
+  /// The solve ended since the dual value no longer grew: what is left of the gap is the discretisation's (masses of cells must be split, smooth
+  /// potentials are not the best ones for points), of second order in the cell size, and iterations do not change it.
+  bool exhausted = false;
+  double distance = 0;  ///< W2, the root of `squared`
+  double squared = 0;   ///< the middle of the bounds, but at most tolerance / 2 (relatively) above the lower one
   /// Bounds of W2^2, certified to rounding whatever the iterates are, the best ones seen on the given grid: twice the dual value of potentials with
   /// phi(x) + psi(y) <= |x - y|^2 / 2 at all pairs of points, and the cost of a plan with exactly these marginals (the map, with what it leaves amiss
   /// rearranged).
   double lower = 0, upper = 0;
   double marginal_error = 0;        ///< H^-1 norm of rho1 - T#rho0
-  int iterations = 0;               ///< on the given grid
+  int iterations = 0;               ///< on the last grid
   int levels = 1;                   ///< grids visited
   bool stopped = false;             ///< by BackAndForth::stop
   std::vector<Residual> residuals;  ///< duality_gap (scale: upper), marginal (H^-1; scale: that of rho1 - rho0)
 };
 
-/// What a monitor sees at every check on the given grid.
+/// What a monitor sees at every check on the given grid and those of divided cells, each of which begins with iteration 0.
 struct W2Progress {
   int iteration = 0;
   double lower = 0, upper = 0;  ///< of W2^2, the best ones so far
@@ -37,7 +41,7 @@ struct W2Progress {
 
 /// Where a solve stands at a check; with the potentials of its grid it is all that a solve needs to go on with the same bits.
 struct W2Position {
-  int coarsening = 0;    ///< halvings of the given grid
+  int coarsening = 0;    ///< halvings of the finest grid
   int iterations = 0;    ///< on the grid
   double sigma = 0;      ///< step
   double value = 0;      ///< dual value
@@ -79,7 +83,8 @@ class BackAndForth {
   /// number of ranks. iterate() is to be filled afterwards. Throws InputError when there is no such grid.
   void restore(const W2Position& position);
 
-  /// Kantorovich potentials of the last solve: phi of rho0, psi of rho1, each the c-transform of the other (MinimumOver::Neighborhood).
+  /// Kantorovich potentials of the last solve on the given grid: phi of rho0, psi of rho1, each the c-transform of the other
+  /// (MinimumOver::Neighborhood).
   const Field& phi() const;
   const Field& psi() const;
   /// T(x) = x - grad phi(x) at the cell centres, a field an axis; meaningful where rho0 > 0.

@@ -97,6 +97,25 @@ void restrict_cells(Field& fine, int from, Field& coarse, int to) {
   }
 }
 
+void divide_cells(Field& coarse, int from, Field& fine, int to) {
+  const SlabLayout &f = fine.layout(), &c = coarse.layout();
+  require_doubled(f, c);
+  coarse.exchange_ghosts(from, from + 1);
+  const double* u = coarse.level(from);
+  double* v = fine.level(to);
+  if (c.dim() == 1) {
+    for (std::ptrdiff_t i = 0; i < f.owned(); ++i) v[i] = u[(f.first() + i) / 2 - c.first()];
+    return;
+  }
+  const std::ptrdiff_t nx = c.grid().cells(0), ny = c.dim() == 3 ? c.grid().cells(1) : 1;
+  for (std::ptrdiff_t row = 0; row < f.owned() / (2 * nx); ++row) {
+    const std::ptrdiff_t plane = (f.first() + (c.dim() == 3 ? row / (2 * ny) : row)) / 2, j = c.dim() == 3 ? row % (2 * ny) / 2 : 0;
+    const double* w = u + ((plane - c.first()) * ny + j) * nx;
+    double* out = v + row * 2 * nx;
+    for (std::ptrdiff_t i = 0; i < nx; ++i) out[2 * i] = out[2 * i + 1] = w[i];
+  }
+}
+
 void prolong(Field& coarse, int from, Field& fine, int to, int face_axis) {
   prolong_staggered(coarse, from, fine, to, face_axis < 0 ? 0U : 1U << face_axis);
 }

@@ -14,6 +14,10 @@ LayoutPtr coarser(const SlabLayout& layout, int least);
 /// @note Collective.
 void restrict_cells(Field& fine, int from, Field& coarse, int to);
 
+/// Each fine cell takes the value of the coarse cell that it is a part of: the same density. Exchanges the ghosts of coarse's level.
+/// @note Collective.
+void divide_cells(Field& coarse, int from, Field& fine, int to);
+
 /// Linear interpolation to the fine grid, along every axis. Values stand at cell centres (no_flux walls: mirrored), but along `face_axis` (-1: none)
 /// at the upper faces of the cells, where those on a no_flux wall are 0. Exchanges the ghosts of coarse's level. Axes are periodic or no_flux.
 /// @note Collective.

@@ -31,6 +31,7 @@ void BackAndForthParameters::validate() const {
   require(level_iterations >= 1, "level_iterations", "at least 1", level_iterations);
   require(check_every >= 1, "check_every", "at least 1", check_every);
   require(first_step > 0, "first_step", "positive", first_step);
+  require(divisions >= 0, "divisions", "at least 0", divisions);
   require(coarsest_cells >= 4, "coarsest_cells", "at least 4", coarsest_cells);
 }
 
@@ -102,11 +103,16 @@ AscentLevels::AscentLevels(const SlabLayout& layout, const BackAndForthParameter
       throw InputError("the back-and-forth method needs no_flux axes with unknowns at the cell centres");
     axis.boundary = Boundary::Extrapolate;
   }
-  std::vector<LayoutPtr> layouts{make_layout(layout.comm(), Grid(std::move(axes)), 2)};
+  std::vector<LayoutPtr> layouts{make_layout(layout.comm(), Grid(axes), 2)};
   while (parameters.nested) {
     LayoutPtr next = coarser(*layouts.back(), parameters.coarsest_cells);
     if (!next) break;
     layouts.push_back(std::move(next));
+  }
+  for (std::int64_t points = layout.grid().size() << layout.dim(); divided < parameters.divisions && points <= BackAndForthParameters::divided_points;
+       points <<= layout.dim(), ++divided) {
+    for (Axis& axis : axes) axis.cells *= 2;
+    layouts.insert(layouts.begin(), make_layout(layout.comm(), Grid(axes), 2));
   }
   for (auto l = layouts.rbegin(); l != layouts.rend(); ++l) levels.emplace_back(*l);
   for (std::size_t l = 1; l < levels.size(); ++l) finer.emplace_back(levels[l - 1].layout, levels[l].layout);

@@ -1,5 +1,6 @@
 #pragma once
 /// The part that all back-and-forth solvers share: ascent of a dual function of Kantorovich potentials on nested grids.
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,6 +24,10 @@ struct BackAndForthParameters {
   double first_step = 2;       ///< sigma = first_step / largest density, adapted from then on
   bool nested = true;          ///< start from grids of half the size, down to coarsest_cells
   int coarsest_cells = 16;     ///< along each axis, at least
+  /// W2: where the given grid does not reach the tolerance, its cells are halved so often at most, while there are not more than divided_points
+  /// afterwards: the same densities, the masses of which stand closer. 0: never.
+  int divisions = 0;
+  static constexpr std::int64_t divided_points = 1 << 18;
   /// W2: try to start from the optimal map between the Gaussians of the same means and covariances too; else from the identity only.
   bool moment_start = true;
 
@@ -68,7 +73,8 @@ struct AscentLevel {
   void solve(const Field& mine);
 };
 
-/// The nested grids of a box, coarsest first; the axes of their layouts go on linearly beyond the border, since potentials have slopes there.
+/// The nested grids of a box, coarsest first, the given one and those of divided cells last; the axes of their layouts go on linearly beyond the
+/// border, since potentials have slopes there.
 struct AscentLevels {
   /// Throws InputError for an axis that is not no_flux with its unknowns at cell centres.
   /// @note Collective.
@@ -76,7 +82,10 @@ struct AscentLevels {
   std::vector<AscentLevel> levels;
   std::vector<QuadraticInterpolation> finer;  ///< from level l to l + 1
 
+  int divided = 0;  ///< levels above the given grid
+
   AscentLevel& finest() { return levels.back(); }
+  AscentLevel& given() { return levels[levels.size() - 1 - static_cast<std::size_t>(divided)]; }
   /// Cell averages of a field of the finest level on all coarser ones.
   /// @note Collective.
   void restrict_down(Field AscentLevel::*field);

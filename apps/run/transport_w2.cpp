@@ -58,6 +58,8 @@ BackAndForthParameters TransportW2::read(const Parameters& p) {
                                s.coarsest_cells, Range::nonnegative());
   s.nested = s.coarsest_cells > 0;
   if (!s.nested) s.coarsest_cells = BackAndForthParameters{}.coarsest_cells;
+  s.divisions = p.integer("divisions", "cells are halved so often at most where the grid is too coarse for the tolerance, up to 262144 points", 3,
+                          Range::nonnegative());
   s.moment_start = p.flag("moment_start", "start from the map between the Gaussians of the same means and covariances", s.moment_start);
   return s;
 }
@@ -141,16 +143,19 @@ Status TransportW2::run(Run& run, TransportFigures& figures) {
   figures = {result.distance, root(result.lower), root(result.upper), result.iterations};
   if (result.reason == StopReason::Diverged) return Status::Diverged;
   checkpoint(run);
-  if (solver_.position().coarsening > 0) figures.distance = figures.lower = figures.upper = std::nan("");  // stopped before there were bounds
+  if (!solver_.position().checked) figures.distance = figures.lower = figures.upper = std::nan("");  // stopped before there were bounds
   nlohmann::ordered_json& r = run.report();
   for (const Residual& residual : result.residuals)
     r["residuals"][residual.name] = {{"absolute", residual.absolute}, {"relative", residual.relative()}};
   r["quantities"]["squared"] = result.squared;
   r["quantities"]["marginal_error"] = result.marginal_error;
   r["quantities"]["grids"] = result.levels;
+  r["exhausted"] = result.exhausted;
   if (result.stopped) return Status::TimeLimit;
   save(run);
   run.log().info("W2 = {:.9g}, certified to lie in [{:.9g}, {:.9g}]", figures.distance, figures.lower, figures.upper);
+  if (result.exhausted)
+    run.log().warn("the dual value no longer grows: what is left of the gap is due to the size of the cells, more iterations do not change it");
   return result.reason == StopReason::Converged ? Status::Converged : Status::IterationLimit;
 }
 
