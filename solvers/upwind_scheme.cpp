@@ -142,7 +142,17 @@ UpwindScheme::~UpwindScheme() = default;
 double UpwindScheme::default_weight() {
   const auto points = static_cast<double>(problem_.layout->grid().size());
   const double mean = mass_ / points, mean_square = density_norm_ * density_norm_ / (points * problem_.steps);
-  return 0.35 * std::sqrt(mean * std::sqrt(mean_square)) / saddle_->kappa_squared();
+  const double weight = 0.35 * std::sqrt(mean * std::sqrt(mean_square)) / saddle_->kappa_squared();
+  if (!problem_.final_density || !problem_.cost->running().is_zero() || problem_.nonlocal) return weight;
+  // Transport: what the noise, the scheme's own included, leaves of a mode that moves with the density.
+  const double kappa = std::sqrt(saddle_->kappa_squared());
+  double width = 0, length = 0;
+  for (const Axis& axis : problem_.layout->grid().axes()) {
+    width = std::max(width, axis.spacing());
+    length = std::max(length, axis.length());
+  }
+  const double noise = problem_.viscosity + 0.5 * kappa * (width + kappa * problem_.dt());
+  return weight * problem_.layout->dim() * length * kappa / (43 * noise);
 }
 
 void UpwindScheme::update_nonlocal() {

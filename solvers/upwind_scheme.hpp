@@ -40,7 +40,9 @@ class UpwindScheme final : public MeanFieldScheme {
   const MeanFieldProblem& problem() const override { return problem_; }
   void start() override;
   /// 0.35 r / kappa^2, kappa half the speed scale, r between mean and root mean square of rho_0: K phi is of the order of phi_t, that of the squared
-  /// speed. Found by trial on transport, bridges and games in 1-D and 2-D; twice or half of it costs about half as many iterations more.
+  /// speed. Transport without couplings: times dim kappa L / (43 nu'), L the longest axis, nu' = nu + kappa (h + kappa dt) / 2 with the noise of the
+  /// scheme, which is all that damps what moves with the density; without it iterations grow with the number of cells. Found by trial on transport,
+  /// bridges and games in 1-D and 2-D; twice or half of it costs about half as many iterations more.
   double default_weight() override;
   void start_from(MeanFieldScheme& coarse) override;
 
