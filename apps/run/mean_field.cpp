@@ -169,6 +169,15 @@ initial = { rho = "1 + x" }
 solver = { scheme = "fixed_point" }
 )toml";
 
+constexpr const char* upwind = R"toml(
+diffusion = 0.1
+grid = { upper = [1.0], cells = 16 }
+time = { steps = 8 }
+terminal = { type = "potential", V = "x^2" }
+initial = { rho = "1 + x" }
+solver = { scheme = "upwind" }
+)toml";
+
 std::vector<Topic> topics() {
   std::vector<Topic> all;
   const auto problem = [&](const char* name, const char* doc, const char* table, const char* file) {
@@ -178,6 +187,7 @@ std::vector<Topic> topics() {
   problem("stationary", "a game without time: its density, value function and ergodic constant", "time", stationary);
   problem("jko", "the gradient flow of an energy in W2 by steps: [jko] in place of [time]", "jko", jko);
   problem("best_responses", "games without a potential: solver.scheme = \"fixed_point\" and [game]", "game", best_responses);
+  problem("upwind", "how the upwind scheme solves: certified bounds", "solver", upwind);
   problem("fixed_point", "how games without a potential are solved", "solver", best_responses);
   for (const auto& [name, entry] : coupling_types().entries()) {
     std::string keys = coupling_example(name);
