@@ -8,16 +8,18 @@
 namespace wasserflow {
 namespace {
 
-/// Coarse cells that a fine value hangs on, and their weights.
-struct Stencil {
-  std::array<int, 2> cell{};
-  std::array<double, 2> weight{};
-};
+/// Weights of the coarse cells c - 1, c, c + 1, c = fine / 2, that a fine value hangs on.
+using Stencil = std::array<double, 3>;
 
-Stencil stencil(int fine, bool face) {
-  const int c = fine >> 1;
-  if (face) return fine % 2 == 1 ? Stencil{{c, c}, {1, 0}} : Stencil{{c - 1, c}, {0.5, 0.5}};
-  return fine % 2 == 1 ? Stencil{{c, c + 1}, {0.75, 0.25}} : Stencil{{c - 1, c}, {0.25, 0.75}};
+/// `wall`: beyond the upper face of c is a no_flux wall, where odd values and a parabola through them make a straight line.
+Stencil stencil(int fine, bool face, bool wall, Interpolation interpolation) {
+  const bool odd = fine % 2 == 1, quadratic = interpolation == Interpolation::Quadratic;
+  if (face) {
+    if (odd) return {0, 1, 0};
+    return quadratic && !wall ? Stencil{0.375, 0.75, -0.125} : Stencil{0.5, 0.5, 0};
+  }
+  const Stencil up = quadratic ? Stencil{-0.09375, 0.9375, 0.15625} : Stencil{0, 0.75, 0.25};
+  return odd ? up : Stencil{up[2], up[1], up[0]};
 }
 
 /// The cell that stands for `cell` in -1 ... n. Face values of no_flux axes: the last one is the wall's 0.
@@ -116,24 +118,33 @@ void divide_cells(Field& coarse, int from, Field& fine, int to) {
   }
 }
 
-void prolong(Field& coarse, int from, Field& fine, int to, int face_axis) {
-  prolong_staggered(coarse, from, fine, to, face_axis < 0 ? 0U : 1U << face_axis);
+void prolong(Field& coarse, int from, Field& fine, int to, int face_axis, Interpolation interpolation) {
+  prolong_staggered(coarse, from, fine, to, face_axis < 0 ? 0U : 1U << face_axis, interpolation);
 }
 
-void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces) {
+void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces, Interpolation interpolation) {
   const auto face = [&](int axis) { return (faces >> axis & 1U) != 0; };
   const SlabLayout &f = fine.layout(), &c = coarse.layout();
   require_doubled(f, c);
+  // The parent of the last plane of a rank may be the next one's.
+  if (interpolation == Interpolation::Quadratic && c.ghost() < 2)
+    throw InternalError("grid transfer: quadratic interpolation needs two ghost planes");
   const Grid& grid = c.grid();
   const int slow = c.slow_axis();
   coarse.exchange_ghosts(from, from + 1);
   if (face(slow)) close_lower_wall(coarse, from);
   const double* u = coarse.level(from);
   double* v = fine.level(to);
+  const auto weights = [&](int cell, int d) {
+    const bool wall = grid.axis(d).boundary == Boundary::NoFlux && cell / 2 == grid.cells(d) - 1;
+    return stencil(cell, face(d), wall, interpolation);
+  };
   if (c.dim() == 1) {
     for (std::ptrdiff_t i = 0; i < f.owned(); ++i) {
-      const Stencil s = stencil(f.first() + static_cast<int>(i), face(0));
-      v[i] = s.weight[0] * u[s.cell[0] - c.first()] + s.weight[1] * u[s.cell[1] - c.first()];
+      const int cell = f.first() + static_cast<int>(i);
+      const Stencil s = weights(cell, 0);
+      const double* w = u + (cell / 2 - c.first());
+      v[i] = s[0] == 0 ? s[1] * w[0] + s[2] * w[1] : s[0] * w[-1] + s[1] * w[0] + (s[2] == 0 ? 0 : s[2] * w[1]);
     }
     return;
   }
@@ -141,16 +152,15 @@ void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned fa
   std::vector<double> line(static_cast<std::size_t>(nx) + 2);
   const std::ptrdiff_t rows = f.owned() / (2 * nx);
   for (std::ptrdiff_t row = 0; row < rows; ++row) {
-    const int plane = f.first() + static_cast<int>(c.dim() == 3 ? row / (2 * ny) : row);
-    const Stencil z = stencil(plane, face(slow));
-    const Stencil y = c.dim() == 3 ? stencil(static_cast<int>(row % (2 * ny)), face(1)) : Stencil{{0, 0}, {1, 0}};
+    const int plane = f.first() + static_cast<int>(c.dim() == 3 ? row / (2 * ny) : row), along_y = static_cast<int>(row % (2 * ny));
+    const Stencil z = weights(plane, slow), y = c.dim() == 3 ? weights(along_y, 1) : Stencil{0, 1, 0};
     std::fill(line.begin(), line.end(), 0.0);
-    for (std::size_t a = 0; a < 2; ++a)
-      for (std::size_t b = 0; b < 2; ++b) {
-        const double weight = z.weight[a] * y.weight[b];
+    for (int a = 0; a < 3; ++a)
+      for (int b = 0; b < 3; ++b) {
+        const double weight = z[static_cast<std::size_t>(a)] * y[static_cast<std::size_t>(b)];
         if (weight == 0) continue;
-        const int j = c.dim() == 3 ? inside(y.cell[b], ny, grid.axis(1).boundary, face(1)) : 0;
-        const double* w = u + (static_cast<std::ptrdiff_t>(z.cell[a] - c.first()) * ny + j) * nx;
+        const int j = c.dim() == 3 ? inside(along_y / 2 + b - 1, ny, grid.axis(1).boundary, face(1)) : 0;
+        const double* w = u + (static_cast<std::ptrdiff_t>(plane / 2 + a - 1 - c.first()) * ny + j) * nx;
         for (int i = 0; i < nx; ++i) line[static_cast<std::size_t>(i) + 1] += weight * w[i];
       }
     double* l = line.data() + 1;
@@ -158,10 +168,12 @@ void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned fa
     l[-1] = l[inside(-1, nx, x, face(0))];
     l[nx] = l[inside(nx, nx, x, face(0))];
     double* out = v + row * 2 * nx;
-    if (face(0))
-      for (int i = 0; i < nx; ++i) out[2 * i] = 0.5 * (l[i - 1] + l[i]), out[2 * i + 1] = l[i];
-    else
-      for (int i = 0; i < nx; ++i) out[2 * i] = 0.25 * l[i - 1] + 0.75 * l[i], out[2 * i + 1] = 0.75 * l[i] + 0.25 * l[i + 1];
+    const Stencil even = weights(0, 0), odd = weights(1, 0), last = weights(2 * nx - 2, 0);
+    for (int i = 0; i < nx; ++i) {
+      out[2 * i] = even[0] * l[i - 1] + even[1] * l[i] + even[2] * l[i + 1];
+      out[2 * i + 1] = odd[0] * l[i - 1] + odd[1] * l[i] + odd[2] * l[i + 1];
+    }
+    out[2 * nx - 2] = last[0] * l[nx - 2] + last[1] * l[nx - 1] + last[2] * l[nx];
   }
 }
 

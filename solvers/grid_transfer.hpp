@@ -18,14 +18,20 @@ void restrict_cells(Field& fine, int from, Field& coarse, int to);
 /// @note Collective.
 void divide_cells(Field& coarse, int from, Field& fine, int to);
 
-/// Linear interpolation to the fine grid, along every axis. Values stand at cell centres (no_flux walls: mirrored), but along `face_axis` (-1: none)
-/// at the upper faces of the cells, where those on a no_flux wall are 0. Exchanges the ghosts of coarse's level. Axes are periodic or no_flux.
+enum class Interpolation {
+  Linear,
+  Quadratic,  ///< through three values; of fields with at least two ghost planes. Values of densities may become negative beside steep fronts.
+};
+
+/// Interpolation to the fine grid, along every axis. Values stand at cell centres (no_flux walls: mirrored), but along `face_axis` (-1: none)
+/// at the upper faces of the cells, where those on a no_flux wall are 0 (Quadratic: odd beyond it). Exchanges the ghosts of coarse's level. Axes are
+/// periodic or no_flux.
 /// @note Collective.
-void prolong(Field& coarse, int from, Field& fine, int to, int face_axis = -1);
+void prolong(Field& coarse, int from, Field& fine, int to, int face_axis = -1, Interpolation interpolation = Interpolation::Linear);
 
 /// The same for values at the upper faces along all axes whose bit is set in `faces`: edges and corners of cells.
 /// @note Collective.
-void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces);
+void prolong_staggered(Field& coarse, int from, Field& fine, int to, unsigned faces, Interpolation interpolation = Interpolation::Linear);
 
 /// out = means of the lower and the upper face of each cell, of values at upper faces along `axis`. Exchanges the ghosts of the level.
 /// @note Collective.

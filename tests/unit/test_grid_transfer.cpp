@@ -5,7 +5,8 @@
 #include <random>
 
 #include "grids/reduce.hpp"
-#include "solvers/grid_transfer.hpp"
+#include "grids/support/errors.hpp"
+#include "solvers/space_time_prolongation.hpp"
 
 using namespace wasserflow;
 
@@ -24,14 +25,35 @@ Field fill_with(const LayoutPtr& layout, F&& f, int face_axis = -1) {
   return u;
 }
 
-LayoutPtr box(int dim, Boundary kind, std::array<int, 3> cells = {12, 16, 24}) {
+LayoutPtr box(int dim, Boundary kind, std::array<int, 3> cells = {12, 16, 24}, int ghost = 1) {
   std::vector<Axis> axes;
   for (int d = 0; d < dim; ++d) axes.push_back({-0.5, 0.5 + d, cells[static_cast<std::size_t>(d)], kind, 0.5});
   if (dim == 1) axes[0].cells = 24;
-  return make_layout(MPI_COMM_WORLD, Grid(axes), 1);
+  return make_layout(MPI_COMM_WORLD, Grid(axes), ghost);
 }
 
 double linear(double x, double y, double z) { return 2 + 3 * x - y + 0.5 * z; }
+double parabola(double x, double y, double z) { return linear(x, y, z) + x * x - 2 * y * y + x * y + z * z - 0.3 * x * z; }
+
+/// Compares where no wall is near (ghosts there are mirrored).
+void compare_inside(const Field& v, const Field& exact, double tolerance) {
+  const SlabLayout& layout = v.layout();
+  const auto inner = [&](double c, int d) {
+    const Axis& a = layout.grid().axis(d);
+    return c > a.lower + 3 * a.spacing() && c < a.upper - 3 * a.spacing();
+  };
+  int compared = 0;
+  for (int r = 0; r < layout.rows(); ++r) {
+    const RowPoints p = layout.row(r);
+    for (int i = 0; i < p.n; ++i) {
+      if (!inner(p.x[i], 0) || (layout.dim() > 1 && !inner(p.y, 1)) || (layout.dim() > 2 && !inner(p.z, 2))) continue;
+      ++compared;
+      BOOST_TEST(std::fabs(v.level()[p.offset + i] - exact.level()[p.offset + i]) < tolerance);
+    }
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &compared, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+  BOOST_TEST(compared > 0);
+}
 
 }  // namespace
 
@@ -71,22 +93,49 @@ BOOST_AUTO_TEST_CASE(interpolation_of_linear_functions) {
       Field u = fill_with(coarse, linear, face), v(fine);
       prolong(u, 0, v, 0, face);
       const Field exact = fill_with(fine, linear, face);
-      const auto inner = [&](double c, int d) {
-        const Axis& a = fine->grid().axis(d);
-        return c > a.lower + 2 * a.spacing() && c < a.upper - 2 * a.spacing();
-      };
-      int compared = 0;
-      for (int r = 0; r < fine->rows(); ++r) {
-        const RowPoints p = fine->row(r);
-        for (int i = 0; i < p.n; ++i) {
-          if (!inner(p.x[i], 0) || (dim > 1 && !inner(p.y, 1)) || (dim > 2 && !inner(p.z, 2))) continue;
-          ++compared;
-          BOOST_TEST(std::fabs(v.level()[p.offset + i] - exact.level()[p.offset + i]) < 1e-13);
-        }
-      }
-      MPI_Allreduce(MPI_IN_PLACE, &compared, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
-      BOOST_TEST(compared > 0);
+      compare_inside(v, exact, 1e-13);
     }
+}
+
+// Parabolas are exact for the quadratic one, in cells and faces, also with planes that begin in the middle of a coarse cell (3 ranks).
+BOOST_AUTO_TEST_CASE(quadratic_interpolation_of_parabolas) {
+  for (int dim = 1; dim <= 3; ++dim)
+    for (int face = -1; face < dim; ++face) {
+      const LayoutPtr fine = box(dim, Boundary::NoFlux, {20, 20, 20}, 2), coarse = coarser(*fine, 1);
+      Field u = fill_with(coarse, parabola, face), v(fine);
+      prolong(u, 0, v, 0, face, Interpolation::Quadratic);
+      compare_inside(v, fill_with(fine, parabola, face), 1e-13);
+    }
+  Field u(coarser(*box(1, Boundary::NoFlux), 1)), v(box(1, Boundary::NoFlux));
+  BOOST_CHECK_THROW(prolong(u, 0, v, 0, -1, Interpolation::Quadratic), InternalError);
+}
+
+// In time too, up to the ends: cubics at nodes, parabolas at half times; linear ones by default, kept at the last half times.
+BOOST_AUTO_TEST_CASE(polynomials_in_time) {
+  const LayoutPtr fine = box(2, Boundary::Periodic, {12, 16, 1}), coarse = coarser(*fine, 1);
+  const auto check = [&](TimeSamples samples, int steps, Interpolation interpolation, auto&& f, bool ends) {
+    const int nodes = samples == TimeSamples::Nodes ? 1 : 0;
+    const auto time = [&](int k, int n) { return (k + (nodes == 1 ? 0 : 0.5)) / n; };
+    Field u(coarse, steps + nodes), v(fine, 2 * steps + nodes);
+    for (int k = 0; k < u.levels(); ++k)
+      for (double& x : u.owned(k)) x = f(time(k, steps));
+    prolong(u, v, samples, -1, interpolation);
+    for (int k = 0; k < v.levels(); ++k) {
+      const bool end = nodes == 0 && (k == 0 || k + 1 == v.levels());
+      const double t = end && ends ? time(k / 2, steps) : time(k, 2 * steps);
+      for (double x : v.owned(k)) BOOST_TEST(std::fabs(x - f(t)) < 1e-13);
+    }
+  };
+  const auto line = [](double t) { return 1 - 3 * t; };
+  const auto square = [](double t) { return 1 + t - 2 * t * t; };
+  const auto cube = [](double t) { return 1 + t - 2 * t * t + 3 * t * t * t; };
+  for (int steps : {1, 2, 3, 8}) {
+    check(TimeSamples::Nodes, steps, Interpolation::Linear, line, false);
+    check(TimeSamples::HalfTimes, steps, Interpolation::Linear, line, true);
+    if (steps > 2) check(TimeSamples::HalfTimes, steps, Interpolation::Quadratic, square, false);
+    if (steps > 2) check(TimeSamples::Nodes, steps, Interpolation::Quadratic, cube, false);
+    if (steps == 2) check(TimeSamples::Nodes, steps, Interpolation::Quadratic, square, false);
+  }
 }
 
 // Periodic waves: second order, everywhere.
