@@ -1,5 +1,5 @@
 /// Wasserstein-1 distances of pairs of densities in the unit square (and cube): iterations and seconds to certified gaps.
-/// Usage: [mpirun -n N] bench_wasserstein_one [largest cells in 2-D, 1024] [largest cells in 3-D, 0: none] [step, 2.5] [coarse gap] [coarsest]
+/// Usage: [mpirun -n N] bench_wasserstein_one [largest cells in 2-D, 1024] [largest cells in 3-D, 0: none] [step, 10] [coarse gap] [coarsest]
 /// [check]
 #include <fmt/core.h>
 #include <petscsys.h>

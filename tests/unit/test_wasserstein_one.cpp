@@ -304,12 +304,12 @@ BOOST_AUTO_TEST_CASE(translations) {
   };
   const Field start = at(plane, 20, 20), right = at(plane, 40, 20), diagonal = at(plane, 40, 44), down = at(plane, 44, 20), up = at(plane, 20, 44);
   for (const GroundNorm norm : norms) {
-    check(w1(start, right, {.norm = norm}), 20.0 / n, 1e-4, 3e-3);
+    check(w1(start, right, {.norm = norm, .gap = 3e-4}), 20.0 / n, 3e-4, 3e-3);
     const double skew = norm == GroundNorm::L1 ? 44.0 / n : norm == GroundNorm::L2 ? std::hypot(20.0, 24.0) / n : 24.0 / n;
     const double across = norm == GroundNorm::L1 ? 48.0 / n : norm == GroundNorm::L2 ? std::hypot(24.0, 24.0) / n : 24.0 / n;
-    const W1Result there = w1(start, diagonal, {.norm = norm}), falling = w1(up, down, {.norm = norm});
-    check(there, skew, 1e-4, 5e-3);
-    check(falling, across, 1e-4, 5e-3);
+    const W1Result there = w1(start, diagonal, {.norm = norm, .gap = 3e-4}), falling = w1(up, down, {.norm = norm, .gap = 3e-4});
+    check(there, skew, 3e-4, 5e-3);
+    check(falling, across, 3e-4, 5e-3);
     BOOST_TEST(std::fabs(there.distance / skew - 1) < 1e-3);
     // In linf every path but the straight one is longer: jumps along its way cost the first order.
     BOOST_TEST(std::fabs(falling.distance / across - 1) < (norm == GroundNorm::Linf ? 5e-3 : 5e-4));
