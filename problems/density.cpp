@@ -126,7 +126,9 @@ const Registry<std::function<FunctionPtr(const Parameters&, int dim)>>& density_
   return families;
 }
 
-Density read_density(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
+namespace {
+
+Density read_shape(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
   Density density;
   density.place = p;
   density.key = key;
@@ -143,6 +145,13 @@ Density read_density(const Parameters& p, const std::string& key, const std::str
   }
   if (!density.function) density.function = read_function(p, key, doc, dim);
   if (density.function->depends_on_time()) p.fail(key, "a density given here does not depend on t");
+  return density;
+}
+
+}  // namespace
+
+Density read_density(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
+  Density density = read_shape(p, key, doc, dim);
   density.mass = p.real("mass", "Mass of the density.", 1.0, Range::positive());
   density.normalise = p.flag("normalise", "Scale the density to its mass on the grid; otherwise it must have it.", true);
   density.mass_tolerance = p.real(
@@ -150,6 +159,18 @@ Density read_density(const Parameters& p, const std::string& key, const std::str
       "Relative difference of masses that is let pass: of a law of mass 1 to what the grid holds of it, and of a density that is not normalised "
       "to its mass. Default: 0.01 and 0.001.",
       density.normalise ? 1e-2 : 1e-3, Range::positive());
+  return density;
+}
+
+Density read_population_density(const Parameters& p, const std::string& key, const std::string& doc, int dim) {
+  Density density = read_shape(p, key, doc, dim);
+  density.normalise = p.has("mass");
+  density.any_mass = !density.normalise;
+  const double mass =
+      p.real("mass", "Mass to which the density is scaled; without it the density stands as it is, 0 too.", std::nan(""), Range::positive());
+  density.mass = density.normalise ? mass : 1;
+  density.mass_tolerance = p.real("mass_tolerance", "Relative difference to its mass that the grid may miss of a law of mass 1.",
+                                  density.mass_tolerance, Range::positive());
   return density;
 }
 
@@ -188,7 +209,7 @@ double fill_density(Field& field, int level, const Density& density, std::vector
       !where.empty())
     fail("the density is negative: " + where);
   const double found = sum(field, level) * layout.grid().cell_volume();
-  if (!(found > 0)) fail("the density is 0 everywhere on the grid");
+  if (!(found > 0) && !density.any_mass) fail("the density is 0 everywhere on the grid");
   const double stated = density.whole ? 1 : density.mass, off = std::fabs(found / stated - 1);
   if (!density.place.limited()) {
     if (density.whole) {
@@ -197,7 +218,7 @@ double fill_density(Field& field, int level, const Density& density, std::vector
                       found < 1 ? "the box is too small for it, or the cells are too coarse" : "the cells are too coarse for it");
       if (off > density.mass_tolerance) fail(fmt::format("{} (mass_tolerance = {:g})", what, density.mass_tolerance));
       if (off > 1e-6) warnings.push_back(density.place.path(density.key) + ": " + what);
-    } else if (!density.normalise && off > density.mass_tolerance) {
+    } else if (!density.normalise && !density.any_mass && off > density.mass_tolerance) {
       fail(fmt::format(
           "the density has the integral {:.6g} on the grid, not {:.6g}: it is not normalised (normalise = true scales it, mass states another "
           "integral), or the box is too small for it",

@@ -21,6 +21,7 @@ struct Density {
   bool whole = false;   ///< its integral over the space is 1: what a grid misses was cut off
   double mass = 1;      ///< stated
   bool normalise = true;
+  bool any_mass = false;         ///< no mass is stated: taken as it is, 0 too
   double mass_tolerance = 1e-2;  ///< relative
   Parameters place;              ///< where it stands, for messages
   std::string key;
@@ -28,6 +29,10 @@ struct Density {
 
 /// Reads `key`, `mass`, `normalise` and `mass_tolerance` of `p`. Throws InputError at the key at fault.
 Density read_density(const Parameters& p, const std::string& key, const std::string& doc, int dim);
+
+/// The same for densities of any mass, one of several populations: `mass` scales where it is given, else the density stands as it is, 0 too.
+/// `mass_tolerance` is that of laws of mass 1.
+Density read_population_density(const Parameters& p, const std::string& key, const std::string& doc, int dim);
 
 /// Puts the density on level `level` of a field, scaled to its mass (sum times cell volume) when it is to be normalised. Returns the mass before.
 /// Throws InputError at the density's key on all ranks alike: negative values and values that are not finite (with the first such point), no mass;

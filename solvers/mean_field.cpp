@@ -36,7 +36,7 @@ void MeanFieldProblem::validate() const {
     least = global_min(layout->comm(), least);
     if (least < 0) throw InputError(fmt::format("the {} density has values below 0 or not finite", what));
     const double total = sum(rho) * layout->grid().cell_volume();
-    if (!(total > 0)) throw InputError(fmt::format("the {} density has no mass", what));
+    if (!(total > 0) && density_scale == 0) throw InputError(fmt::format("the {} density has no mass", what));
     return total;
   };
   if (stationary && (steps != 1 || theta != 1 || final_density || positive))

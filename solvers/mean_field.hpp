@@ -39,11 +39,13 @@ struct MeanFieldProblem {
   bool stationary = false;                      ///< see above: steps = 1, theta = 1, no final density, no terminal cost
   std::optional<Field> final_density;           ///< rho_T, of the mass of rho_0 (unbalanced problems: any); without it the end is free
   bool positive = false;                        ///< staggered scheme: its positive, diffusive variant (solvers/staggered_operator.hpp)
-  double speed = 0;                             ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon (stationary: in unit time)
+  double speed = 0;  ///< scale of m / rho that makes both commensurate in norms; 0: longest axis / horizon (stationary: in unit time)
   /// Staggered scheme, not owned, read whenever they are needed: rho_t - nu Lap rho + div m = source, and the cost int int potential rho dx dt on
   /// top of F. Levels are half times; null: 0. After a change of the source make_feasible() is due. Of solvers/populations.hpp.
   const Field* source = nullptr;
   const Field* potential = nullptr;
+  double density_scale = 0;  ///< a typical density where `initial` may be 0 everywhere, because sources make what there is; 0: it may not
+  double cost_scale = 0;     ///< staggered scheme: cost of a unit of mass in unit time that residuals count as one; 0: speed^2
   double dt() const { return horizon / steps; }
   double speed_scale() const;
   /// Throws InputError where fields, masses (1e-10 relative), signs or numbers do not fit together.
@@ -57,19 +59,19 @@ struct MeanFieldFigures {
   double objective() const { return kinetic + running + interaction + terminal; }
   double feasible_objective =
       0;  ///< at the iterate that satisfies the continuity equation exactly (+inf where its rho < 0 beyond rounding; see least_density)
-  double lower_bound = 0;     ///< certified lower bound of the discrete optimum; -inf where the scheme has none
-  double mass_error = 0;      ///< max over time of |mass(t) - mass(0)| / mass(0), without reaction
-  double least_density = 0;   ///< min of rho of the divergence-free iterate (>= 0 for upwind schemes)
-  double continuity = 0;      ///< residual of the continuity equation in H^-1(space-time), relative
+  double lower_bound = 0;       ///< certified lower bound of the discrete optimum; -inf where the scheme has none
+  double mass_error = 0;        ///< max over time of |mass(t) - mass(0)| / mass(0), without reaction
+  double least_density = 0;     ///< min of rho of the divergence-free iterate (>= 0 for upwind schemes)
+  double continuity = 0;        ///< residual of the continuity equation in H^-1(space-time), relative
   double ergodic_constant = 0;  ///< Hbar; stationary problems only
-  double value_equation = 0;  ///< mean over rho > eps of |-phi_t - nu Lap phi + H - f|, weighted by rho; NaN with fewer than 3 steps
+  double value_equation = 0;    ///< mean over rho > eps of |-phi_t - nu Lap phi + H - f|, weighted by rho; NaN with fewer than 3 steps
 };
 
 /// Numbers between which the discrete optimum lies.
 struct MeanFieldBounds {
   double lower = -std::numeric_limits<double>::infinity();  ///< value of a feasible point of the dual problem; -inf where the scheme has none
   double upper = std::numeric_limits<double>::infinity();   ///< cost of a feasible path with rho >= 0; +inf where none was found
-  double share = 0;  ///< part of a positive path in that path, the rest is the divergence-free iterate
+  double share = 0;                                         ///< part of a positive path in that path, the rest is the divergence-free iterate
   /// (upper - lower) / |upper|, +inf where one of them is.
   double gap() const;
 };
@@ -93,8 +95,8 @@ class MeanFieldScheme : public SaddlePoint {
   virtual void value(Field& phi) = 0;
   virtual std::vector<double> value_times() const = 0;
   virtual MeanFieldFigures figures() = 0;
-  /// The upper bound is the least cost of (1 - s) x + s p, s in [0, 1]: x the iterate moved onto the continuity equation, p a feasible path of positive
-  /// densities (solvers/feasible_mixture.hpp). It falls to the minimum as the iteration converges. The work is that of some ten iterations.
+  /// The upper bound is the least cost of (1 - s) x + s p, s in [0, 1]: x the iterate moved onto the continuity equation, p a feasible path of
+  /// positive densities (solvers/feasible_mixture.hpp). It falls to the minimum as the iteration converges. The work is that of some ten iterations.
   virtual MeanFieldBounds bounds() = 0;
   /// All that a restart needs, by name.
   virtual std::vector<std::pair<std::string, Field*>> state_fields() = 0;

@@ -93,13 +93,13 @@ double StaggeredScheme::default_weight() {
     slopes(cost.terminal(), p, sums[4]);
   }
   ExactSum::reduce(layout.comm(), sums);
-  const double rho = mean_square_root(sums[0].value()), m = mean_square_root(sums[1].value());
-  const double flow = speed_ * speed_ * m / rho, running = std::sqrt(sums[3].value() / sums[2].value()),
-               end = std::sqrt(sums[4].value() / sums[2].value()) / problem_.horizon;
+  const double rho = std::max(mean_square_root(sums[0].value()), problem_.density_scale), m = mean_square_root(sums[1].value());
+  const double mass = sums[2].value() > 0 ? sums[2].value() : 1;  // nobody at first: no slopes either
+  const double flow = unit_ * m / rho, running = std::sqrt(sums[3].value() / mass), end = std::sqrt(sums[4].value() / mass) / problem_.horizon;
   const double scale = std::sqrt(flow * flow + running * running + end * end);
   // What moves is a part of x, a smaller one where the end is free (flat optima of measured numbers of iterations).
   const double part = y_.end ? 0.1 : 0.6;
-  return std::max(scale, 1e-3 * speed_ * speed_) / (part * rho);
+  return std::max(scale, 1e-3 * unit_) / (part * rho);
 }
 
 void StaggeredScheme::density(Field& rho) {
@@ -116,7 +116,7 @@ void StaggeredScheme::density(Field& rho) {
       }
       return s;
     });
-    const double scale = kept > 0 ? total / kept : 0;
+    const double scale = kept > 0 ? std::max(total / kept, 0.0) : 0;
     for (std::ptrdiff_t i = 0; i < layout.owned(); ++i) out[i] = scale * std::max(x[i], 0.0);
   }
 }

@@ -53,6 +53,7 @@ StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
       dim_(problem_.layout->dim()),
       slots_(dim_ + (problem_.cost->has_reaction() ? 1 : 0)),
       speed_(problem_.speed_scale()),
+      unit_(problem_.cost_scale > 0 ? problem_.cost_scale : speed_ * speed_),
       operator_(problem_.layout, setting_of(problem_)),
       x_(operator_.make_state()),
       y_(operator_.make_centred()),
@@ -79,8 +80,8 @@ StaggeredScheme::StaggeredScheme(MeanFieldProblem problem)
 
 void StaggeredScheme::copy_ends() {
   const SlabLayout& layout = *problem_.layout;
-  mean_density_ = sum(problem_.initial) / static_cast<double>(layout.grid().size());
-  largest_density_ = max_abs(problem_.initial);
+  mean_density_ = std::max(sum(problem_.initial) / static_cast<double>(layout.grid().size()), problem_.density_scale);
+  largest_density_ = std::max(max_abs(problem_.initial), problem_.density_scale);
   x_.rho.copy_level(0, problem_.initial, 0);
   if (problem_.final_density) x_.rho.copy_level(problem_.steps, *problem_.final_density, 0);
 }
@@ -224,7 +225,7 @@ double StaggeredScheme::primal_error(double, double) {
   }
   if (y_.end) square_field(y_.end, 1 / end);
   ExactSum::reduce(layout.comm(), sums);
-  dual_residual_ = mean_square_root(sums[0].value()) / (speed_ * speed_ + mean_square_root(sums[1].value()));
+  dual_residual_ = mean_square_root(sums[0].value()) / (unit_ + mean_square_root(sums[1].value()));
   return dual_residual_;
 }
 

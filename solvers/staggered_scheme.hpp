@@ -19,6 +19,7 @@ namespace wasserflow {
 /// x, is taken explicitly (Condat 2013; Vu 2013); its W should be positive semidefinite. Residuals, both 0 at solutions only and without units (norms
 /// are root mean squares over space-time, c the speed scale):
 ///   primal  |V - K x| / (mean rho + |K x|), V = prox above    dual  |K^T y - A^T phi| / (c^2 + |y|)   in the metrics of the operator, momenta over c
+/// (MeanFieldProblem::cost_scale in place of c^2 where it is given).
 /// Source: Benamou, Brenier 2000; Papadakis, Peyre, Oudet 2014 (primal-dual on staggered grids); Condat 2013 (over-relaxation).
 class StaggeredScheme final : public MeanFieldScheme {
  public:
@@ -35,6 +36,9 @@ class StaggeredScheme final : public MeanFieldScheme {
   StaggeredState& x() { return x_; }
   CentredState& y() { return y_; }
   StaggeredOperator& space() { return operator_; }
+  /// sigma of the last dual step: with state_fields() all that the positive iterate needs.
+  double dual_step_size() const { return sigma_; }
+  void set_dual_step_size(double sigma) { sigma_ = sigma; }
 
   const MeanFieldProblem& problem() const override { return problem_; }
   void start() override;
@@ -80,7 +84,7 @@ class StaggeredScheme final : public MeanFieldScheme {
   MeanFieldProblem problem_;
   std::vector<double> half_times_;
   int dim_, slots_;
-  double speed_;
+  double speed_, unit_;  ///< c, cost scale
   StaggeredOperator operator_;
   StaggeredState x_;
   CentredState y_;

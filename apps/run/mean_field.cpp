@@ -9,6 +9,7 @@
 
 #include "apps/run/mean_field_output.hpp"
 #include "apps/run/mean_field_solve.hpp"
+#include "apps/run/populations_run.hpp"
 #include "problems/catalogue.hpp"
 #include "problems/density.hpp"
 
@@ -20,6 +21,10 @@ class MeanFieldApp final : public Application {
   explicit MeanFieldApp(MeanFieldKind kind) : kind_(kind) {}
 
   void setup(const Parameters& root, MPI_Comm comm, bool /*check_only*/) override {
+    if (kind_ == MeanFieldKind::Game && PopulationsInput::asked_for(root)) {
+      populations_ = std::make_unique<PopulationsRun>(root, comm);
+      return;
+    }
     input_.emplace(root, comm, kind_);
     output_ = MeanFieldOutput(root.table("output", "what is saved, and how often"), root, *input_);
     output_.read_reference(root);
@@ -30,6 +35,7 @@ class MeanFieldApp final : public Application {
   }
 
   Status run(Run& run) override {
+    if (populations_) return populations_->run(run);
     for (const std::string& w : input_->warnings()) run.log().warn("{}", w);
     if (game_) return play(run);
     const bool movements = input_->jko_steps() > 0;
@@ -52,7 +58,8 @@ class MeanFieldApp final : public Application {
   std::optional<MeanFieldInput> input_;
   MeanFieldOutput output_;
   std::unique_ptr<MeanFieldSolver> solver_;
-  std::unique_ptr<MeanFieldFixedPoint> game_;  // solver.scheme = "fixed_point"
+  std::unique_ptr<PopulationsRun> populations_;  // a table [population]
+  std::unique_ptr<MeanFieldFixedPoint> game_;    // solver.scheme = "fixed_point"
 };
 
 void MeanFieldApp::checkpoint(Run& run) {
@@ -178,6 +185,14 @@ initial = { rho = "1 + x" }
 solver = { scheme = "upwind" }
 )toml";
 
+constexpr const char* populations = R"toml(
+grid = { upper = [1.0], cells = 16 }
+time = { steps = 8 }
+reaction = { type = "formula", species = ["S", "I"], rates = ["-S*I", "S*I"] }
+population.S = { initial = { rho = 1.0 }, coupling = { type = "power" }, interaction = { W = "exp(-x^2)" } }
+population.I = { initial = { rho = 0.1 } }
+)toml";
+
 std::vector<Topic> topics() {
   std::vector<Topic> all;
   const auto problem = [&](const char* name, const char* doc, const char* table, const char* file) {
@@ -189,6 +204,9 @@ std::vector<Topic> topics() {
   problem("best_responses", "games without a potential: solver.scheme = \"fixed_point\" and [game]", "game", best_responses);
   problem("upwind", "how the upwind scheme solves: certified bounds", "solver", upwind);
   problem("fixed_point", "how games without a potential are solved", "solver", best_responses);
+  problem("population", "one of several populations that react, in a table of the name of its species", "population.S", populations);
+  problem("reaction", "rates at which several populations turn into each other", "reaction", populations);
+  problem("sweeps", "how several populations are solved", "solver", populations);
   for (const auto& [name, entry] : coupling_types().entries()) {
     std::string keys = coupling_example(name);
     while (!keys.empty() && keys.back() == '\n') keys.pop_back();

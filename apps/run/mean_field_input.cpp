@@ -34,6 +34,49 @@ void match_masses(const Field& initial, Field& last) {
 
 }  // namespace
 
+void read_mean_field_steps(const Parameters& solver, PdhgParameters& e) {
+  e.check_every = solver.integer("check_every", "iterations between residuals", e.check_every, Range::at_least(1));
+  const bool fixed = solver.choice("steps", "step sizes: fixed, or balanced (the weight adapts to the residuals in the first iterations)",
+                                   {"fixed", "balanced"}, e.rule == StepRule::Fixed ? "fixed" : "balanced") == "fixed";
+  e.rule = fixed ? StepRule::Fixed : StepRule::Balanced;
+  e.relaxation = solver.real("relaxation", "over-relaxation of both iterates", e.relaxation, Range{1, 2, false, true});
+  e.step_product = solver.real("step_product", "tau * sigma * |K|^2; below 1 with relaxation > 1", e.relaxation > 1 ? 0.99 : 1.15,
+                               Range{0, e.relaxation > 1 ? 1.0 : 4.0 / 3.0, true, true});
+  e.weight = solver.real("weight", "first weight w of the steps tau = s / w, sigma = s w, in units of the one that the scales of the problem suggest",
+                         e.weight, Range::positive());
+}
+
+int read_levels(const Parameters& solver) {
+  const std::string doc =
+      "grids of coarse-to-fine continuation, each with half the cells of the next: a number (1: none), or automatic: as many as there can be";
+  if (solver.has("levels") && !solver.is_text("levels")) return solver.integer("levels", doc, 1, Range::between(1, 20));
+  solver.choice("levels", doc, {"automatic"}, "automatic");
+  return 0;
+}
+
+std::vector<SpaceTimeGrid> plan_levels(const LayoutPtr& finest, int steps, int wanted) {
+  std::vector<SpaceTimeGrid> levels{{finest, steps}};
+  const int most = wanted > 0 ? wanted : 20;
+  while (static_cast<int>(levels.size()) < most) {
+    const LayoutPtr layout = coarser(*levels.back().layout, wanted > 0 ? least_cells : coarsest_cells);
+    if (!layout) break;
+    const int n = levels.back().steps;
+    levels.push_back({layout, n % 2 == 0 && n >= 2 * coarsest_steps ? n / 2 : n});
+  }
+  std::reverse(levels.begin(), levels.end());
+  return levels;
+}
+
+void refuse_mass_in_obstacle(const FunctionPtr& obstacle, const Field& rho, double t, const Parameters& place, const std::string& key) {
+  if (!obstacle) return;
+  Field blocked(rho.layout_ptr());
+  obstacle->bind(blocked.layout());
+  fill(blocked, 0, *obstacle, t);
+  const double negligible = 1e-6 * max_abs(rho);
+  const std::string where = first_place(rho, [&](double v, std::ptrdiff_t offset) { return v > negligible && blocked.level()[offset] > 0; });
+  if (!where.empty()) place.fail(key, "the density has mass inside of the obstacle of mobility.obstacle: " + where);
+}
+
 MeanFieldInput::MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldKind kind) : root_(root), kind_(kind) {
   const Grid grid = read_closed_grid(root);
   const int dim = grid.dim();
@@ -88,11 +131,10 @@ MeanFieldInput::MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldK
       root.table("final", "").fail("rho", e.what());
     }
   }
-  plan_levels(root.table("solver", ""), wanted_levels_, steps, std::move(initial.rho), std::move(last));
-  const int top = static_cast<int>(levels_.size()) - 1;
+  restrict_densities(root.table("solver", ""), steps, std::move(initial.rho), std::move(last));
   if (root.limited() || scheme_ == "fixed_point") return;
-  check_obstacle(top, initials_.back(), "initial", 0);
-  if (both_ends()) check_obstacle(top, finals_.back(), "final", horizon_);
+  check_obstacle(initials_.back(), "initial", 0);
+  if (both_ends()) check_obstacle(finals_.back(), "final", horizon_);
 }
 
 void MeanFieldInput::check_ends() const {
@@ -147,67 +189,40 @@ void MeanFieldInput::read_solver(const Parameters& solver, int dim) {
                                     "iterations on each grid before the residuals may end it: those of a warm start are small whatever it is worth",
                                     20, Range::nonnegative());
   e.min_iterations = std::min(e.min_iterations, e.max_iterations);
-  e.check_every = solver.integer("check_every", "iterations between residuals", e.check_every, Range::at_least(1));
-  const bool fixed = solver.choice("steps", "step sizes: fixed, or balanced (the weight adapts to the residuals in the first iterations)",
-                                   {"fixed", "balanced"}, e.rule == StepRule::Fixed ? "fixed" : "balanced") == "fixed";
-  e.rule = fixed ? StepRule::Fixed : StepRule::Balanced;
-  e.relaxation = solver.real("relaxation", "over-relaxation of both iterates", e.relaxation, Range{1, 2, false, true});
-  e.step_product = solver.real("step_product", "tau * sigma * |K|^2; below 1 with relaxation > 1", e.relaxation > 1 ? 0.99 : 1.15,
-                               Range{0, e.relaxation > 1 ? 1.0 : 4.0 / 3.0, true, true});
-  e.weight = solver.real("weight", "first weight w of the steps tau = s / w, sigma = s w, in units of the one that the scales of the problem suggest",
-                         e.weight, Range::positive());
-  const std::string doc =
-      "grids of coarse-to-fine continuation, each with half the cells of the next: a number (1: none), or automatic: as many as there can be";
-  if (solver.has("levels") && !solver.is_text("levels"))
-    wanted_levels_ = solver.integer("levels", doc, 1, Range::between(1, 20));
-  else
-    solver.choice("levels", doc, {"automatic"}, "automatic");
+  read_mean_field_steps(solver, e);
+  wanted_levels_ = read_levels(solver);
 }
 
-void MeanFieldInput::plan_levels(const Parameters& solver, int wanted, int steps, Field initial, std::optional<Field> last) {
+void MeanFieldInput::restrict_densities(const Parameters& solver, int steps, Field initial, std::optional<Field> last) {
   // Coarse answers of a sequence of steps would lack the densities between.
   if (jko_steps_ > 0 && scheme_ == "fixed_point") solver.fail("scheme", "minimising movements take staggered or upwind");
-  if (jko_steps_ > 0 && wanted > 1) solver.fail("levels", "the steps of [jko] start from each other, on one grid");
-  const int most = jko_steps_ > 0 || scheme_ == "fixed_point" ? 1 : wanted > 0 ? wanted : 20;
-  levels_.push_back({initial.layout_ptr(), steps});
-  initials_.push_back(std::move(initial));
-  if (last) finals_.push_back(std::move(*last));
-  while (static_cast<int>(levels_.size()) < most) {
-    const LayoutPtr layout = coarser(*levels_.back().layout, wanted > 0 ? least_cells : coarsest_cells);
-    if (!layout) break;
-    const int n = levels_.back().steps;
-    levels_.push_back({layout, n % 2 == 0 && n >= 2 * coarsest_steps ? n / 2 : n});
-    for (std::vector<Field>* densities : {&initials_, &finals_}) {
-      if (densities->empty()) continue;
-      Field coarse(layout);
-      restrict_cells(densities->back(), 0, coarse, 0);
-      densities->push_back(std::move(coarse));
-    }
-  }
-  for (const Axis& a : levels_.back().layout->grid().axes())
-    if (most > 1 && wanted == 0 && a.cells % 2 != 0 && a.cells >= 4 * coarsest_cells)
+  if (jko_steps_ > 0 && wanted_levels_ > 1) solver.fail("levels", "the steps of [jko] start from each other, on one grid");
+  levels_ = plan_levels(initial.layout_ptr(), steps, jko_steps_ > 0 || scheme_ == "fixed_point" ? 1 : wanted_levels_);
+  for (const Axis& a : levels_.front().layout->grid().axes())
+    if (jko_steps_ == 0 && scheme_ != "fixed_point" && wanted_levels_ == 0 && a.cells % 2 != 0 && a.cells >= 4 * coarsest_cells)
       warnings_.push_back(fmt::format(
           "grid.cells: coarse-to-fine starts end at an axis of {} cells, which is odd; numbers with several factors of 2 take fewer iterations",
           a.cells));
-  for (std::size_t k = 0; k < finals_.size() && !unbalanced_; ++k) match_masses(initials_[k], finals_[k]);
-  std::reverse(levels_.begin(), levels_.end());
-  std::reverse(initials_.begin(), initials_.end());
-  std::reverse(finals_.begin(), finals_.end());
-  if (wanted > static_cast<int>(levels_.size()) && !solver.limited())
+  if (wanted_levels_ > static_cast<int>(levels_.size()) && !solver.limited())
     solver.fail("levels",
                 fmt::format("there are {} grids at most: each has half the cells of the next, at least {} an axis, and planes for every rank",
                             levels_.size(), least_cells));
+  initials_.push_back(std::move(initial));
+  if (last) finals_.push_back(std::move(*last));
+  for (std::vector<Field>* densities : {&initials_, &finals_}) {
+    if (densities->empty()) continue;
+    for (std::size_t k = levels_.size() - 1; k-- > 0;) {
+      Field coarse(levels_[k].layout);
+      restrict_cells(densities->back(), 0, coarse, 0);
+      densities->push_back(std::move(coarse));
+    }
+    std::reverse(densities->begin(), densities->end());
+  }
+  for (std::size_t k = 0; k < finals_.size() && !unbalanced_; ++k) match_masses(initials_[k], finals_[k]);
 }
 
-void MeanFieldInput::check_obstacle(int level, const Field& rho, const std::string& table, double t) const {
-  const FunctionPtr obstacle = terms_().obstacle;
-  if (!obstacle) return;
-  Field blocked(levels_[static_cast<std::size_t>(level)].layout);
-  obstacle->bind(blocked.layout());
-  fill(blocked, 0, *obstacle, t);
-  const double negligible = 1e-6 * max_abs(rho);
-  const std::string place = first_place(rho, [&](double v, std::ptrdiff_t offset) { return v > negligible && blocked.level()[offset] > 0; });
-  if (!place.empty()) root_.table(table, "").fail("rho", "the density has mass inside of the obstacle of mobility.obstacle: " + place);
+void MeanFieldInput::check_obstacle(const Field& rho, const std::string& table, double t) const {
+  refuse_mass_in_obstacle(terms_().obstacle, rho, t, root_.table(table, ""), "rho");
 }
 
 MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) const {
@@ -223,8 +238,8 @@ MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) 
   if (both_ends()) problem.final_density = finals_[k].clone();
   if (level + 1 < static_cast<int>(levels_.size())) {
     // Walls that a coarse grid does not hold: see MeanFieldSolver.
-    check_obstacle(level, problem.initial, "initial", 0);
-    if (both_ends()) check_obstacle(level, *problem.final_density, "final", horizon_);
+    check_obstacle(problem.initial, "initial", 0);
+    if (both_ends()) check_obstacle(*problem.final_density, "final", horizon_);
   }
   TransportTerms terms = terms_();
   const Splitting splitting = scheme_ == "upwind" ? terms.hamiltonian.kinetic->splitting() : Splitting::LaxFriedrichs;

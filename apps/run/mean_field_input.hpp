@@ -26,6 +26,17 @@ struct SpaceTimeGrid {
   int steps = 1;
 };
 
+/// solver.check_every, steps, relaxation, step_product, weight (in units of the scheme's default).
+void read_mean_field_steps(const Parameters& solver, PdhgParameters& engine);
+/// solver.levels: the number of grids, 0 for automatic.
+int read_levels(const Parameters& solver);
+/// From the coarsest to the given one: at most `wanted` grids, or (0) as many as there can be. Steps are halved with the cells where they can be.
+/// @note Collective.
+std::vector<SpaceTimeGrid> plan_levels(const LayoutPtr& finest, int steps, int wanted);
+/// Throws InputError at `key` of `place` where a density has mass inside of the obstacle at time t.
+/// @note Collective.
+void refuse_mass_in_obstacle(const FunctionPtr& obstacle, const Field& rho, double t, const Parameters& place, const std::string& key);
+
 class MeanFieldInput {
  public:
   /// Reads [grid], [time] or [jko], diffusion, [hamiltonian], [mobility], [coupling], [terminal], [interaction], [unbalanced], [initial], [final],
@@ -58,8 +69,8 @@ class MeanFieldInput {
   void check_ends() const;
   void read_solver(const Parameters& solver, int dim);
   std::shared_ptr<NonlocalPotential> nonlocal(const LayoutPtr& layout) const;
-  void plan_levels(const Parameters& solver, int wanted, int steps, Field initial, std::optional<Field> last);
-  void check_obstacle(int level, const Field& rho, const std::string& table, double t) const;
+  void restrict_densities(const Parameters& solver, int steps, Field initial, std::optional<Field> last);
+  void check_obstacle(const Field& rho, const std::string& table, double t) const;
 
   Parameters root_;
   MeanFieldKind kind_;

@@ -8,22 +8,12 @@
 #include "apps/run/driver.hpp"
 #include "apps/run/expected_figures.hpp"
 #include "apps/run/mean_field_input.hpp"
+#include "apps/run/mean_field_saves.hpp"
 #include "apps/run/mean_field_solve.hpp"
 #include "apps/run/reference_errors.hpp"
 #include "solvers/trajectory_files.hpp"
 
 namespace wasserflow {
-
-/// Levels over time of an answer.
-struct MeanFieldAnswer {
-  Field rho, phi;        ///< at `nodes`, at `value_times`
-  std::vector<Field> m;  ///< at `middles`, one an axis
-  std::vector<double> nodes, middles, value_times;
-  double viscosity = 0;
-};
-/// @note Collective.
-MeanFieldAnswer answer(MeanFieldScheme& scheme);
-MeanFieldAnswer answer(MeanFieldFixedPoint& game);
 
 class MeanFieldOutput {
  public:
@@ -47,15 +37,10 @@ class MeanFieldOutput {
   void report_density(Run& run, const Field& first, const Field& last, double objective);
 
  private:
-  void save(Run& run, const MeanFieldAnswer& s) const;
   void compare_all(const MeanFieldAnswer& s);
-  void trace(Run& run, const MeanFieldAnswer& s);
-  bool wanted(const std::string& field) const;
 
   const MeanFieldInput* input_ = nullptr;
-  int every_ = 1;
-  std::vector<double> times_;
-  std::vector<std::string> fields_;
+  MeanFieldSaves saves_;
   FunctionPtr rho_, phi_;
   double objective_ = 0, distance_ = 0;  // exact; 0: not known
   ExpectedFigures expected_;
