@@ -8,6 +8,7 @@
 #include "grids/reduce.hpp"
 #include "grids/support/errors.hpp"
 #include "solvers/column_sweeps.hpp"
+#include "solvers/column_weights.hpp"
 #include "solvers/convergence_watch.hpp"
 #include "solvers/nonlinear_solver.hpp"
 
@@ -24,8 +25,7 @@ constexpr double to_boundary = 0.9;  // of the way to the end of its domain that
 ///
 /// The work beside the transform is a pass over the rows that it delivers and one sweep. Differences are kept in float32 (they only choose and
 /// correct a step, whose base U - z is float64: the iteration reaches the same residuals with half the traffic), as dz_j and dU_j - dz_j, so that the
-/// first pass reads one array a difference (all new inner products) and the sweep the other (the step). The normal equations are scaled to unit
-/// diagonal and factored from the newest difference to the oldest; one that is nearly a combination of newer ones is left out.
+/// first pass reads one array a difference (all new inner products) and the sweep the other (the step).
 ///
 /// Where F feels the rounding of a float32 step (sixth order on fine grids: its operator is 1e9 there and more) the second kind stands in float64.
 ///
@@ -46,7 +46,6 @@ class FixedPoint final : public NonlinearSolver {
   void allocate(StepSystem& system);
   double pass(StepSystem& system, Field& U);
   void take_rows(const SlabLayout& layout, int level, std::ptrdiff_t offset, int n, const double* z);
-  void choose_weights();
   bool update(const SlabLayout& layout, Field& U);
   void enter_domain(Field& U) const;
 
@@ -55,7 +54,6 @@ class FixedPoint final : public NonlinearSolver {
     return columns.data() + static_cast<std::size_t>(slot) * size_;
   }
   double& gram(int i, int j) { return gram_[static_cast<std::size_t>(i * memory_ + j)]; }
-  double& factor(int i, int j) { return factor_[static_cast<std::size_t>(i * memory_ + j)]; }
 
   std::string name_;
   NonlinearParameters parameters_;
@@ -71,10 +69,10 @@ class FixedPoint final : public NonlinearSolver {
   int kept_ = 0, newest_ = 0;  // columns that stand, slot of the newest
   bool plain_ = false;         // Picard without bounds: one fused pass
   bool differs_ = false;       // slot newest_ of dg holds dU of the last update, still without its dz
-  std::vector<double> gram_, factor_, weight_, products_;
+  std::vector<double> gram_, products_;
+  ColumnWeights gamma_;
   double z_squared_ = 0, z_squared_before_ = 0;  // |z|^2 at this iteration and the one before
   std::vector<ExactSum> sums_;                   // |z|^2, then the products of each column with the newest one and with z
-  std::vector<int> order_;                       // slots from the newest to the oldest that are in use
   std::vector<double> row_, row_products_;
   std::vector<const float*> columns_;
   std::vector<const double*> exact_columns_;
@@ -102,8 +100,7 @@ void FixedPoint::allocate(StepSystem& system) {
   dg_.assign(exact_ ? 0 : m * size_, 0);
   dg_exact_.assign(exact_ ? m * size_ : 0, 0);
   gram_.assign(m * m, 0);
-  factor_.assign(m * m, 0);
-  weight_.assign(m, 0);
+  gamma_ = ColumnWeights(memory_, smallest);
   products_.assign(m, 0);
   sums_.resize(2 * m + 1);
   row_products_.assign(2 * m, 0);
@@ -181,36 +178,6 @@ void FixedPoint::take_rows(const SlabLayout& layout, int level, std::ptrdiff_t o
   }
 }
 
-/// Weights gamma of the columns in order_, by Cholesky's factorisation of the scaled Gram matrix.
-void FixedPoint::choose_weights() {
-  order_.clear();
-  std::vector<double>& right = weight_;  // becomes the solution in place
-  for (int age = 0; age < kept_; ++age) {
-    const int slot = (newest_ - age + memory_) % memory_, i = static_cast<int>(order_.size());
-    const double scale = std::sqrt(gram(slot, slot));
-    if (!(scale > 0)) continue;
-    double pivot = 1, b = products_[static_cast<std::size_t>(slot)] / scale;
-    for (int j = 0; j < i; ++j) {
-      const int other = order_[static_cast<std::size_t>(j)];
-      double v = gram(slot, other) / (scale * std::sqrt(gram(other, other)));
-      for (int k = 0; k < j; ++k) v -= factor(i, k) * factor(j, k);
-      factor(i, j) = v / factor(j, j);
-      pivot -= factor(i, j) * factor(i, j);
-      b -= factor(i, j) * right[static_cast<std::size_t>(j)];
-    }
-    if (!(pivot > smallest)) continue;
-    factor(i, i) = std::sqrt(pivot);
-    right[static_cast<std::size_t>(i)] = b / factor(i, i);
-    order_.push_back(slot);
-  }
-  for (int i = static_cast<int>(order_.size()) - 1; i >= 0; --i) {
-    double v = right[static_cast<std::size_t>(i)];
-    for (int j = i + 1; j < static_cast<int>(order_.size()); ++j) v -= factor(j, i) * right[static_cast<std::size_t>(j)];
-    right[static_cast<std::size_t>(i)] = v / factor(i, i);
-  }
-  for (std::size_t i = 0; i < order_.size(); ++i) right[i] /= std::sqrt(gram(order_[i], order_[i]));
-}
-
 /// The step; its dU goes to the slot of the next column. True when a value was held back from the end of its domain.
 bool FixedPoint::update(const SlabLayout& layout, Field& U) {
   const int next = kept_ > 0 ? (newest_ + 1) % memory_ : 0;
@@ -224,13 +191,14 @@ bool FixedPoint::update(const SlabLayout& layout, Field& U) {
       const RowPoints p = layout.row(r);
       const std::ptrdiff_t o = p.offset, c = at + o;
       for (int i = 0; i < p.n; ++i) candidate[i] = -z[o + i];
-      const int count = static_cast<int>(order_.size());
+      const std::vector<int>& used = gamma_.slots();
+      const int count = static_cast<int>(used.size());
       if (exact_) {
-        for (std::size_t j = 0; j < order_.size(); ++j) exact_columns_[j] = column(dg_exact_, order_[j]) + c;
-        subtract_columns(exact_columns_.data(), weight_.data(), count, p.n, candidate);
+        for (std::size_t j = 0; j < used.size(); ++j) exact_columns_[j] = column(dg_exact_, used[j]) + c;
+        subtract_columns(exact_columns_.data(), gamma_.weights().data(), count, p.n, candidate);
       } else {
-        for (std::size_t j = 0; j < order_.size(); ++j) columns_[j] = column(dg_, order_[j]) + c;
-        subtract_columns(columns_.data(), weight_.data(), count, p.n, candidate);
+        for (std::size_t j = 0; j < used.size(); ++j) columns_[j] = column(dg_, used[j]) + c;
+        subtract_columns(columns_.data(), gamma_.weights().data(), count, p.n, candidate);
       }
       if (!domain_.empty()) {
         const auto [lower, upper] = domain_[static_cast<std::size_t>(level) % domain_.size()];
@@ -293,10 +261,10 @@ NonlinearReport FixedPoint::solve(StepSystem& system, Field& U) {
     if (report.reason == StopReason::Diverged || k == parameters_.max_iterations) break;
     if (last) static_cast<void>(pass(system, U));
     if (plain_) continue;
-    order_.clear();
+    gamma_.clear();
     if (memory_ > 0 && differs_) {
       if (z_squared_ <= z_squared_before_) {
-        choose_weights();
+        gamma_.solve(gram_, products_, kept_, newest_);
       } else {
         kept_ = 0;
       }

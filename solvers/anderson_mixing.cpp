@@ -14,7 +14,7 @@ constexpr double smallest = 1e-10;  // squared sine of the angle between a diffe
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
-AndersonMixing::AndersonMixing(int memory, const std::vector<const Field*>& like) : memory_(memory) {
+AndersonMixing::AndersonMixing(int memory, const std::vector<const Field*>& like) : memory_(memory), gamma_(memory, smallest) {
   const auto make = [&] {
     std::vector<Field> fields;
     for (const Field* f : like) fields.emplace_back(f->layout_ptr(), f->levels());
@@ -43,39 +43,15 @@ double AndersonMixing::product(const std::vector<Field>& a, const std::vector<Fi
   return total;
 }
 
-/// gamma of the columns that are returned, by Cholesky's factorisation of the Gram matrix scaled to unit diagonal, from the newest to the oldest.
-std::vector<int> AndersonMixing::fit(const std::vector<double>& weight, std::vector<double>& gamma) const {
-  std::vector<int> used;
-  std::vector<std::vector<double>> factor;
-  std::vector<double> scales;
-  gamma.clear();
-  for (int age = 0; age < kept_; ++age) {
-    const int slot = (newest_ - age + memory_) % memory_;
-    const std::vector<Field>& column = df_[index(slot)];
-    const double scale = std::sqrt(product(column, column, weight));
-    if (!(scale > 0) || !std::isfinite(scale)) continue;
-    std::vector<double> row;
-    double pivot = 1, right = product(column, last_f_, weight) / scale;
-    for (std::size_t j = 0; j < used.size(); ++j) {
-      double v = product(column, df_[index(used[j])], weight) / (scale * scales[j]);
-      for (std::size_t k = 0; k < j; ++k) v -= row[k] * factor[j][k];
-      row.push_back(v / factor[j][j]);
-      pivot -= row[j] * row[j];
-      right -= row[j] * gamma[j];
-    }
-    if (pivot < smallest) continue;
-    row.push_back(std::sqrt(pivot));
-    gamma.push_back(right / row.back());
-    factor.push_back(row);
-    used.push_back(slot);
-    scales.push_back(scale);
+/// gamma of the differences that stand and of the last f.
+void AndersonMixing::fit(const std::vector<double>& weight) {
+  const auto m = index(memory_);
+  std::vector<double> gram(m * m), right(m);
+  for (std::size_t i = 0; i < index(kept_); ++i) {
+    right[i] = product(df_[i], last_f_, weight);
+    for (std::size_t j = 0; j <= i; ++j) gram[i * m + j] = gram[j * m + i] = product(df_[i], df_[j], weight);
   }
-  for (std::size_t j = used.size(); j-- > 0;) {
-    for (std::size_t k = j + 1; k < used.size(); ++k) gamma[j] -= factor[k][j] * gamma[k];
-    gamma[j] /= factor[j][j];
-  }
-  for (std::size_t j = 0; j < used.size(); ++j) gamma[j] /= scales[j];
-  return used;
+  gamma_.solve(gram, right, kept_, newest_);
 }
 
 void AndersonMixing::step(const std::vector<Field*>& x, const std::vector<const Field*>& g, const std::vector<double>& weight, double damping) {
@@ -98,8 +74,8 @@ void AndersonMixing::step(const std::vector<Field*>& x, const std::vector<const 
     }
   if (begun_) kept_ = std::min(kept_ + 1, memory_);
   begun_ = true;
-  std::vector<double> gamma;
-  const std::vector<int> used = fit(weight, gamma);
+  fit(weight);
+  const std::vector<int>& used = gamma_.slots();
   for (std::size_t s = 0; s < x.size(); ++s)
     for (int level = 0; level < x[s]->levels(); ++level) {
       double* out = x[s]->level(level);
@@ -108,7 +84,8 @@ void AndersonMixing::step(const std::vector<Field*>& x, const std::vector<const 
       for (std::ptrdiff_t i = 0; i < n; ++i) out[i] += damping * miss[i];
       for (std::size_t j = 0; j < used.size(); ++j) {
         const double *dx = dx_[index(used[j])][s].level(level), *df = df_[index(used[j])][s].level(level);
-        for (std::ptrdiff_t i = 0; i < n; ++i) out[i] -= gamma[j] * (dx[i] + damping * df[i]);
+        const double gamma = gamma_.weights()[j];
+        for (std::ptrdiff_t i = 0; i < n; ++i) out[i] -= gamma * (dx[i] + damping * df[i]);
       }
     }
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "grids/field.hpp"
+#include "solvers/column_weights.hpp"
 
 namespace wasserflow {
 
@@ -29,12 +30,13 @@ class AndersonMixing {
 
  private:
   double product(const std::vector<Field>& a, const std::vector<Field>& b, const std::vector<double>& weight) const;
-  std::vector<int> fit(const std::vector<double>& weight, std::vector<double>& gamma) const;
+  void fit(const std::vector<double>& weight);
 
   int memory_ = 0, kept_ = 0, newest_ = 0;  ///< columns that stand, slot of the newest
   bool begun_ = false;                      ///< last_ are x and f of the iteration before
   std::vector<std::vector<Field>> dx_, df_;
   std::vector<Field> last_x_, last_f_;
+  ColumnWeights gamma_;
 };
 
 }  // namespace wasserflow
