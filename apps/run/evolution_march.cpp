@@ -17,9 +17,7 @@ void EvolutionMarch::save(Run& run, MarchObserver& observer) {
 }
 
 void EvolutionMarch::checkpoint(Run& run, MarchObserver& observer) {
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : stepper_->state_fields())
-    for (const NamedField& f : all_levels("stepper." + name, *field)) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels(stepper_->state_fields(), "stepper.");
   CheckpointData data;
   data.integers = {{"step", step_},
                    {"solves", solves_},
@@ -46,7 +44,7 @@ bool EvolutionMarch::restore(Run& run, MarchObserver& observer) {
   if (c->text("method") != method_)
     throw InputError(fmt::format("the checkpoint {} is of time.method = \"{}\"; only the number of ranks, solvers and limits may change at a restart",
                                  c->path(), c->text("method")));
-  for (const auto& [name, field] : stepper_->state_fields()) c->load_levels("stepper." + name, *field);
+  c->load_levels(stepper_->state_fields(), "stepper.");
   std::map<std::string, double> numbers;
   for (const auto& [name, value] : c->data().reals)
     if (name.starts_with("stepper.")) numbers[name.substr(8)] = value;

@@ -135,9 +135,7 @@ void HamiltonJacobiApp::save(Run& run, int level) {
 
 void HamiltonJacobiApp::checkpoint(Run& run) {
   const auto timer = run.timers().scope("checkpoint");
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : march_->state_fields())
-    for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels(march_->state_fields());
   CheckpointData data;
   data.integers = {{"step", step_},   {"steps", steps_}, {"iterations", iterations_}, {"passes", passes_}, {"windows", windows_},
                    {"least", least_}, {"most", most_}};
@@ -155,7 +153,7 @@ void HamiltonJacobiApp::restore(Run& run) {
     throw InputError(
         fmt::format("the checkpoint {} is of solver.method = \"{}\" and time.steps = {}; only the number of ranks and limits may change at a restart",
                     c->path(), c->text("method"), c->integer("steps")));
-  for (const auto& [name, field] : march_->state_fields()) c->load_levels(name, *field);
+  c->load_levels(march_->state_fields());
   std::map<std::string, double> numbers;
   for (const auto& [name, value] : c->data().reals)
     if (name.starts_with("method.")) numbers[name.substr(7)] = value;

@@ -65,9 +65,7 @@ class MeanFieldApp final : public Application {
 void MeanFieldApp::checkpoint(Run& run) {
   const auto timer = run.timers().scope("checkpoint");
   const GamePosition& at = game_->position();
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : game_->state_fields())
-    for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels(game_->state_fields());
   CheckpointData data;
   data.integers = {{"iterations", at.iterations}, {"responses", at.responses}};
   data.reals = {{"residual", at.residual}};
@@ -78,7 +76,7 @@ void MeanFieldApp::checkpoint(Run& run) {
 Status MeanFieldApp::play(Run& run) {
   if (const std::optional<Checkpoint> c = run.restart()) {
     game_->restore({static_cast<int>(c->integer("iterations")), static_cast<int>(c->integer("responses")), c->real("residual")});
-    for (const auto& [name, field] : game_->state_fields()) c->load_levels(name, *field);
+    c->load_levels(game_->state_fields());
     run.log().info("restart at iteration {} from {}", c->integer("iterations"), c->path());
   }
   IterationTable table(run.log(), {{"iter", 6}, {"|rho - T(rho)|", 14}});

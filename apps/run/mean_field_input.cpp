@@ -54,6 +54,21 @@ int read_levels(const Parameters& solver) {
   return 0;
 }
 
+FunctionPtr read_interaction(const Parameters& table, int dim) {
+  if (!table.has("interaction")) return nullptr;
+  const Parameters p = table.table("interaction", "cost 1/2 int <rho, W * rho> dt of agents that feel each other at a distance");
+  FunctionPtr kernel = read_function(p, "W", "kernel W as a function of the displacement, even, with a spectrum >= 0", dim);
+  if (kernel->depends_on_time()) p.fail("W", "the kernel does not depend on t");
+  return kernel;
+}
+
+std::shared_ptr<NonlocalPotential> make_interaction(const FunctionPtr& kernel, const LayoutPtr& layout) {
+  if (!kernel) return nullptr;
+  FokkerPlanckEquation equation;
+  equation.interaction = kernel;
+  return std::make_shared<NonlocalPotential>(equation, layout);
+}
+
 std::vector<SpaceTimeGrid> plan_levels(const LayoutPtr& finest, int steps, int wanted) {
   std::vector<SpaceTimeGrid> levels{{finest, steps}};
   const int most = wanted > 0 ? wanted : 20;
@@ -112,11 +127,7 @@ MeanFieldInput::MeanFieldInput(const Parameters& root, MPI_Comm comm, MeanFieldK
     return terms;
   };
   unbalanced_ = scheme_ != "fixed_point" && terms_().reaction > 0;
-  if (root.has("interaction")) {
-    const Parameters p = root.table("interaction", "cost 1/2 int <rho, W * rho> dt of agents that feel each other at a distance");
-    interaction_ = read_function(p, "W", "kernel W as a function of the displacement, even, with a spectrum >= 0", dim);
-    if (interaction_->depends_on_time()) p.fail("W", "the kernel does not depend on t");
-  }
+  interaction_ = read_interaction(root, dim);
   const LayoutPtr layout = make_layout(comm, grid, ghosts);
   InitialDensity initial = read_initial_density(root, layout);
   warnings_ = std::move(initial.warnings);
@@ -244,7 +255,7 @@ MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) 
   TransportTerms terms = terms_();
   const Splitting splitting = scheme_ == "upwind" ? terms.hamiltonian.kinetic->splitting() : Splitting::LaxFriedrichs;
   problem.cost = std::make_shared<TransportCost>(std::move(terms), dim(), splitting);
-  problem.nonlocal = nonlocal(problem.layout);
+  problem.nonlocal = make_interaction(interaction_, problem.layout);
   if (scheme_ == "upwind") {
     UpwindOptions options;
     std::copy(dissipation_.begin(), dissipation_.end(), options.alpha.begin());
@@ -255,13 +266,6 @@ MeanFieldSchemePtr MeanFieldInput::make_scheme(int level, const Field* initial) 
     return scheme;
   }
   return std::make_unique<StaggeredScheme>(std::move(problem));
-}
-
-std::shared_ptr<NonlocalPotential> MeanFieldInput::nonlocal(const LayoutPtr& layout) const {
-  if (!interaction_) return nullptr;
-  FokkerPlanckEquation equation;
-  equation.interaction = interaction_;
-  return std::make_shared<NonlocalPotential>(equation, layout);
 }
 
 MeanFieldGame MeanFieldInput::make_game() const {
@@ -282,7 +286,7 @@ MeanFieldGame MeanFieldInput::make_game() const {
   game.running = law("f", "running cost f(x, t, rho) of an agent, a formula in the coordinates, t and rho; increasing in rho for a unique answer");
   game.terminal = law("g", "cost g(x, rho) at the final time");
   game.congestion = law("congestion", "factor s(x, t, rho) > 0 of H: smaller where crowds make moving costly, e.g. (1 + rho)^-0.5");
-  game.nonlocal = nonlocal(game.layout);
+  game.nonlocal = make_interaction(interaction_, game.layout);
   game.initial = initials_.back().clone();
   std::copy(dissipation_.begin(), dissipation_.end(), game.alpha.begin());
   return game;

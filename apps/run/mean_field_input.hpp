@@ -36,6 +36,11 @@ std::vector<SpaceTimeGrid> plan_levels(const LayoutPtr& finest, int steps, int w
 /// Throws InputError at `key` of `place` where a density has mass inside of the obstacle at time t.
 /// @note Collective.
 void refuse_mass_in_obstacle(const FunctionPtr& obstacle, const Field& rho, double t, const Parameters& place, const std::string& key);
+/// [interaction] W of the table; null without it.
+FunctionPtr read_interaction(const Parameters& table, int dim);
+/// rho -> W * rho; null for a kernel that is null.
+/// @note Collective.
+std::shared_ptr<NonlocalPotential> make_interaction(const FunctionPtr& kernel, const LayoutPtr& layout);
 
 class MeanFieldInput {
  public:
@@ -68,7 +73,6 @@ class MeanFieldInput {
  private:
   void check_ends() const;
   void read_solver(const Parameters& solver, int dim);
-  std::shared_ptr<NonlocalPotential> nonlocal(const LayoutPtr& layout) const;
   void restrict_densities(const Parameters& solver, int steps, Field initial, std::optional<Field> last);
   void check_obstacle(const Field& rho, const std::string& table, double t) const;
 

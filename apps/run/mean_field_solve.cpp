@@ -55,9 +55,7 @@ long MeanFieldSolver::operator_passes() const {
 
 void MeanFieldSolver::checkpoint(Run& run, const PdhgPosition& position) {
   const auto timer = run.timers().scope("checkpoint");
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : scheme_->state_fields())
-    for (const NamedField& f : all_levels("iterate." + name, *field)) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels(scheme_->state_fields(), "iterate.");
   if (input_.jko_steps() > 0) fields.push_back({"start", &rho_, 0});
   CheckpointData data;
   // The number of coarse grids may depend on the number of ranks.
@@ -95,7 +93,7 @@ bool MeanFieldSolver::restore(Run& run) {
     scheme_ = level_ + 1 == static_cast<int>(input_.levels().size()) ? std::move(finest_) : input_.make_scheme(level_);
     scheme_->start();
   }
-  for (const auto& [name, field] : scheme_->state_fields()) c->load_levels("iterate." + name, *field);
+  c->load_levels(scheme_->state_fields(), "iterate.");
   run.log().info("restart at iteration {} on grid {} of {} from {}", position_.iterations, level_ + 1, input_.levels().size(), c->path());
   return true;
 }

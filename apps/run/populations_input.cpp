@@ -97,11 +97,7 @@ void PopulationsInput::read_population(const Parameters& table) {
     if (table.has(key))
       table.fail(key, fmt::format("several populations have no {}: their ends are free, and mass comes and goes by [reaction]", key));
   const TransportTerms terms = read_transport_terms(table, dim);
-  if (table.has("interaction")) {
-    const Parameters w = table.table("interaction", "cost 1/2 int <rho, W * rho> dt of those who feel each other at a distance");
-    p.interaction = read_function(w, "W", "kernel W as a function of the displacement, even, with a spectrum >= 0", dim);
-    if (p.interaction->depends_on_time()) w.fail("W", "the kernel does not depend on t");
-  }
+  p.interaction = read_interaction(table, dim);
   if (!table.limited()) refuse_mass_in_obstacle(terms.obstacle, rho, 0, initial, "rho");
   p.initials.push_back(std::move(rho));
   for (std::size_t k = levels_.size() - 1; k-- > 0;) {
@@ -128,11 +124,7 @@ PopulationProblem PopulationsInput::problem(int level) const {
     TransportTerms terms = read_transport_terms(from.table, p.layout->dim());
     if (k + 1 < levels_.size()) refuse_mass_in_obstacle(terms.obstacle, p.initial, 0, from.table.table("initial", ""), "rho");
     p.cost = std::make_shared<TransportCost>(std::move(terms), p.layout->dim(), Splitting::LaxFriedrichs);
-    if (from.interaction) {
-      FokkerPlanckEquation equation;
-      equation.interaction = from.interaction;
-      p.nonlocal = std::make_shared<NonlocalPotential>(equation, p.layout);
-    }
+    p.nonlocal = make_interaction(from.interaction, p.layout);
     all.populations.push_back(std::move(p));
   }
   return all;

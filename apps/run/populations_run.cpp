@@ -31,9 +31,7 @@ PopulationsRun::PopulationsRun(const Parameters& root, MPI_Comm comm) : input_(r
 void PopulationsRun::checkpoint(Run& run) {
   const auto timer = run.timers().scope("checkpoint");
   const PopulationPosition& at = solver_->position();
-  std::vector<NamedField> fields;
-  for (const auto& [name, field] : solver_->state_fields())
-    for (const NamedField& f : all_levels(name, *field)) fields.push_back(f);
+  std::vector<NamedField> fields = all_levels(solver_->state_fields());
   CheckpointData data;
   // The number of coarse grids may depend on the number of ranks.
   data.integers = {{"coarsening", static_cast<std::int64_t>(input_.levels().size()) - 1 - level_},
@@ -84,7 +82,7 @@ bool PopulationsRun::restore(Run& run) {
   solver_ = level_ + 1 == static_cast<int>(input_.levels().size()) ? std::move(finest_)
                                                                    : std::make_unique<Populations>(input_.problem(level_), input_.parameters());
   solver_->restore(std::move(at));
-  for (const auto& [name, field] : solver_->state_fields()) c->load_levels(name, *field);
+  c->load_levels(solver_->state_fields());
   run.log().info("restart at sweep {} on grid {} of {} from {}", c->integer("sweeps"), level_ + 1, input_.levels().size(), c->path());
   return true;
 }

@@ -109,6 +109,10 @@ void Checkpoint::load_levels(const std::string& name, Field& field) const {
   for (const NamedField& f : all_levels(name, field)) load(f.name, field, f.level);
 }
 
+void Checkpoint::load_levels(const std::vector<std::pair<std::string, Field*>>& fields, const std::string& prefix) const {
+  for (const auto& [name, field] : fields) load_levels(prefix + name, *field);
+}
+
 CheckpointStore::CheckpointStore(MPI_Comm comm, std::string directory) : comm_(comm), directory_(std::move(directory)) {}
 
 std::string CheckpointStore::path_of(int number) const { return fmt::format("{}/{:06}.h5", directory_, number); }

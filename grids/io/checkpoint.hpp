@@ -45,6 +45,9 @@ class Checkpoint {
   /// All levels of what all_levels(name, field) saved.
   /// @note Collective.
   void load_levels(const std::string& name, Field& field) const;
+  /// All that all_levels(fields, prefix) saved.
+  /// @note Collective.
+  void load_levels(const std::vector<std::pair<std::string, Field*>>& fields, const std::string& prefix = "") const;
 
  private:
   friend class CheckpointStore;

@@ -87,6 +87,13 @@ std::vector<NamedField> all_levels(const std::string& name, const Field& field) 
   return fields;
 }
 
+std::vector<NamedField> all_levels(const std::vector<std::pair<std::string, Field*>>& fields, const std::string& prefix) {
+  std::vector<NamedField> all;
+  for (const auto& [name, field] : fields)
+    for (const NamedField& f : all_levels(prefix + name, *field)) all.push_back(f);
+  return all;
+}
+
 void write_field_file(MPI_Comm comm, const std::string& path, std::span<const NamedField> fields, const FieldFileOptions& options) {
   if (fields.empty()) throw InternalError(path + ": no fields to write");
   check_names(fields);

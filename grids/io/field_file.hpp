@@ -31,6 +31,8 @@ struct NamedField {
 
 /// All levels of a field as NAME, or as NAME.000, NAME.001, ... when there are several.
 std::vector<NamedField> all_levels(const std::string& name, const Field& field);
+/// The same of several fields, with `prefix` ahead of their names: what checkpoints hold of a solver's state_fields().
+std::vector<NamedField> all_levels(const std::vector<std::pair<std::string, Field*>>& fields, const std::string& prefix = "");
 
 struct FieldFileOptions {
   std::optional<double> time;

@@ -14,6 +14,7 @@
 #include "grids/io/hdf5.hpp"
 #include "tests/support/density_problems.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/run_files.hpp"
 
 using namespace wasserflow;
 using namespace wasserflow::test;
@@ -52,7 +53,6 @@ ProcessResult solve(const Case& c, const std::string& dir, const std::string& ou
   return run_app(c.app, words, options);
 }
 
-Json report(const std::string& directory) { return Json::parse(read_file(directory + "/report.json")); }
 
 /// All datasets of one saved time that are not coordinates.
 std::map<std::string, std::vector<double>> saved_fields(const std::string& path) {

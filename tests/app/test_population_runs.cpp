@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/process.hpp"
+#include "tests/support/run_files.hpp"
 
 using namespace wasserflow::test;
 namespace fs = std::filesystem;
@@ -57,19 +58,6 @@ ProcessResult solve(const std::string& dir, const std::string& output, Words mor
   return run_app("wf-mean-field", words, {.ranks = ranks, .directory = dir, .timeout = 100});
 }
 
-Json report(const std::string& directory) { return Json::parse(read_file(directory + "/report.json")); }
-
-void check_same_files(const std::string& found, const std::string& expected) {
-  BOOST_TEST((read_file(found + "/history.csv") == read_file(expected + "/history.csv")), "history.csv");
-  int files = 0;
-  for (const auto& file : fs::directory_iterator(expected + "/fields")) {
-    const std::string name = file.path().filename().string();
-    BOOST_TEST((read_file(found + "/fields/" + name) == read_file(file.path().string())), name);
-    ++files;
-  }
-  BOOST_TEST(files == 3);
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_ranks_or_stops) {
@@ -93,14 +81,14 @@ BOOST_AUTO_TEST_CASE(answers_do_not_depend_on_ranks_or_stops) {
   BOOST_TEST(stopped.code == 5, stopped.err);
   const ProcessResult rest = solve(dir, "stopped", {"--restart"});
   BOOST_TEST(rest.code == 0, rest.err);
-  check_same_files(dir + "/stopped", dir + "/1");
+  BOOST_TEST(check_same_files(dir + "/stopped", dir + "/1") == 3);
   BOOST_TEST((report(dir + "/stopped")["quantities"] == q));
   const Words one_grid{"--set", "solver.levels=1"}, few{"--set", "solver.levels=1", "--set", "solver.max_iterations=4"};
   BOOST_TEST(solve(dir, "straight", one_grid).code == 0);
   BOOST_TEST(solve(dir, "half", few).code == 3);
   const ProcessResult half = solve(dir, "half", {"--restart", "--set", "solver.levels=1"});
   BOOST_TEST(half.code == 0, half.err);
-  check_same_files(dir + "/half", dir + "/straight");
+  BOOST_TEST(check_same_files(dir + "/half", dir + "/straight") == 3);
 }
 
 /// With dear motion every cell is an epidemic of its own.

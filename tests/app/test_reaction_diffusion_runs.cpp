@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/process.hpp"
+#include "tests/support/run_files.hpp"
 
 using namespace wasserflow::test;
 namespace fs = std::filesystem;
@@ -102,17 +103,12 @@ ProcessResult solve(const std::string& dir, const std::string& output, Words set
 }
 
 void same_files(const std::string& a, const std::string& b) {
-  BOOST_TEST((read_file(a + "/history.csv") == read_file(b + "/history.csv")), "history.csv");
+  check_same_files(b, a);
   BOOST_TEST((read_file(a + "/fields.xdmf") == read_file(b + "/fields.xdmf")), "fields.xdmf");
-  BOOST_TEST_REQUIRE(fs::exists(a + "/fields"));
-  for (const auto& file : fs::directory_iterator(a + "/fields")) {
-    const std::string name = file.path().filename().string();
-    BOOST_TEST((read_file(b + "/fields/" + name) == read_file(file.path().string())), name);
-  }
 }
 
 void same_reports(const std::string& a, const std::string& b) {
-  const Json one = Json::parse(read_file(a + "/report.json")), other = Json::parse(read_file(b + "/report.json"));
+  const Json one = report(a), other = report(b);
   for (const char* key : {"status", "steps_done", "iterations", "operator_passes", "transform_pairs", "solvers", "steps", "residuals", "quantities"})
     BOOST_TEST((one[key] == other[key]), key << ": " << one[key] << " is not " << other[key]);
 }
